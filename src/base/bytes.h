@@ -1,0 +1,49 @@
+/* bytes.h: a run of bytes with its length, which nothing ends but the length.
+ *
+ * `struct bytes` borrows: it owns nothing, and is valid as long as what it points into. */
+#ifndef REDSTART_BASE_BYTES_H
+#define REDSTART_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct bytes {
+    const char *data; /* may be NULL only when size is 0 */
+    size_t size;      /* in bytes */
+};
+
+/* A literal as bytes, without its terminating zero. */
+#define BYTES(literal) ((struct bytes){(literal), sizeof(literal) - 1})
+
+static inline struct bytes bytes_make(const void *data, size_t size) {
+    return (struct bytes){(const char *)data, size};
+}
+
+static inline struct bytes bytes_from_text(const char *text) {
+    return (struct bytes){text, strlen(text)};
+}
+
+static inline bool bytes_equal(struct bytes a, struct bytes b) {
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* Compare as memcmp does, a shorter run before a longer one that begins with it. */
+int bytes_compare(struct bytes a, struct bytes b);
+
+/* Equal but for the case of ASCII letters; never looks at the locale. */
+bool bytes_equal_ignore_case(struct bytes a, struct bytes b);
+
+static inline bool bytes_is(struct bytes a, const char *text) {
+    return bytes_equal_ignore_case(a, bytes_from_text(text));
+}
+
+/* Compare in a time that depends on the sizes alone (for secrets). */
+bool bytes_equal_constant_time(struct bytes a, struct bytes b);
+
+static inline char byte_to_lower(char c) {
+    return (c >= 'A' && c <= 'Z') ? (char)(c + ('a' - 'A')) : c;
+}
+
+#endif

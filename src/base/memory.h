@@ -1,0 +1,51 @@
+/* memory.h: the allocator. Everything on the heap goes through here, so that it is counted in one
+ * place and an exhausted machine ends in one message.
+ *
+ * Behind it stands jemalloc (the libc's malloc in sanitizer builds). Sizes that come from outside
+ * are asked for with memory_try_alloc, which may say no; all others never return NULL: when memory
+ * is exhausted the process ends with a report, as no caller could do better. */
+#ifndef REDSTART_BASE_MEMORY_H
+#define REDSTART_BASE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+void *memory_alloc(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
+void *memory_alloc_zeroed(size_t count, size_t size)
+    __attribute__((malloc, alloc_size(1, 2), returns_nonnull));
+void *memory_alloc_aligned(size_t alignment, size_t size)
+    __attribute__((malloc, alloc_size(2), returns_nonnull));
+/* `block` may be NULL. */
+void *memory_resize(void *block, size_t size) __attribute__((alloc_size(2), returns_nonnull));
+/* NULL when there is no memory. */
+void *memory_try_alloc(size_t size) __attribute__((malloc, alloc_size(1)));
+void *memory_try_resize(void *block, size_t size) __attribute__((alloc_size(2)));
+/* `block` may be NULL. */
+void memory_free(void *block);
+/* Bytes that the allocator really set aside for a block. */
+size_t memory_usable_size(const void *block);
+char *memory_copy_text(const char *text);
+/* A copy of `size` bytes with a zero behind it. */
+char *memory_copy(const void *data, size_t size);
+
+/* What the allocator says of itself, in bytes; all 0 where it does not say. */
+struct memory_report {
+    size_t allocated; /* handed out */
+    size_t active;    /* in pages with something handed out */
+    size_t resident;  /* mapped, as the allocator knows it */
+    size_t retained;
+    size_t muzzy;
+    size_t metadata;
+};
+struct memory_report memory_report(void);
+/* "jemalloc-5.3.0" or "libc". */
+const char *memory_allocator_name(void);
+/* Give unused pages back to the system now. */
+void memory_purge(void);
+
+/* Tell the system that the content of these whole pages is no longer wanted (they read as zero
+ * afterwards), or that huge pages are welcome here. `start` and `size` are multiples of 4096. */
+void memory_discard_pages(void *start, size_t size);
+void memory_welcome_huge_pages(void *start, size_t size);
+
+#endif

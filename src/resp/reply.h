@@ -1,0 +1,58 @@
+/* reply.h: writing replies, in RESP2 or RESP3.
+ *
+ * A reply writes through a cursor into a piece of memory that its owner gave; when the piece is full,
+ * `grow` gives another. What is written is what leaves: no tree is built. Types that RESP2 lacks are
+ * written as Redis writes them there (a map as a flat array, a double as a bulk string, null as $-1 or
+ * *-1 ...). */
+#ifndef REDSTART_RESP_REPLY_H
+#define REDSTART_RESP_REPLY_H
+
+#include "base/bytes.h"
+#include "base/number.h"
+
+struct reply {
+    char *cursor; /* next byte to write */
+    char *end;    /* behind the last byte that may be written */
+    uint8_t protocol; /* 2 or 3 */
+    bool muted;   /* written, but the owner will throw it away: CLIENT REPLY OFF */
+    /* Makes end - cursor at least `size` (the owner keeps what was written until cursor). */
+    void (*grow)(struct reply *reply, size_t size);
+    void *context;
+};
+
+static inline char *reply_reserve(struct reply *reply, size_t size) {
+    if (__builtin_expect((size_t)(reply->end - reply->cursor) < size, 0)) reply->grow(reply, size);
+    return reply->cursor;
+}
+
+void reply_raw(struct reply *reply, struct bytes bytes); /* already encoded */
+void reply_simple(struct reply *reply, const char *text); /* +text */
+static inline void reply_ok(struct reply *reply) {
+    memcpy(reply_reserve(reply, 5), "+OK\r\n", 5);
+    reply->cursor += 5;
+}
+/* -text: with its first word; CR and LF inside are written as blanks. */
+void reply_error(struct reply *reply, struct bytes text);
+void reply_integer(struct reply *reply, int64_t number);
+void reply_bulk(struct reply *reply, struct bytes bytes);
+void reply_bulk_text(struct reply *reply, const char *text);
+void reply_bulk_integer(struct reply *reply, int64_t number); /* its digits as a bulk string */
+void reply_null(struct reply *reply);       /* $-1 or _ */
+void reply_null_array(struct reply *reply); /* *-1 or _ */
+void reply_array(struct reply *reply, size_t count);
+void reply_map(struct reply *reply, size_t pairs);
+void reply_set(struct reply *reply, size_t count);
+void reply_push(struct reply *reply, size_t count); /* RESP2: an array */
+void reply_attribute(struct reply *reply, size_t pairs); /* RESP3 only */
+void reply_boolean(struct reply *reply, bool value);     /* RESP2: 1 or 0 */
+void reply_double(struct reply *reply, double number);
+void reply_long_double(struct reply *reply, long double number); /* as a bulk string */
+void reply_big_number(struct reply *reply, struct bytes digits); /* RESP2: a bulk string */
+/* format is three letters, "txt" or "mkd"; RESP2: a bulk string. */
+void reply_verbatim(struct reply *reply, const char *format, struct bytes text);
+
+/* Encode a request as a client, the journal or a replica link sends it. */
+struct buffer;
+void request_encode(struct buffer *out, const struct bytes *arguments, size_t count);
+
+#endif

@@ -1,0 +1,116 @@
+/* call.h: one command being run: what a handler gets, and all that it may do.
+ *
+ * A handler reads its arguments, asks for keys, does the value's operation, writes one reply, and says
+ * what it changed. What it must never do: keep a slice beyond its return, write a second reply, look at a
+ * socket, ask a clock (now_ms is the time of the whole turn).
+ *
+ * Effects. A handler that changed something calls call_changed for each key; if it says nothing more, the
+ * journal gets the command as it came. A command whose words would not give the same result again (relative
+ * times, random picks, floats) says what the journal shall have: call_effect, once for each command. */
+#ifndef REDSTART_ENGINE_CALL_H
+#define REDSTART_ENGINE_CALL_H
+
+#include "keyspace/keyspace.h"
+#include "resp/reply.h"
+#include "resp/request.h"
+
+struct command;
+struct server;
+struct session;
+
+struct call {
+    struct server *server;
+    struct session *session;       /* who asks; never NULL */
+    const struct command *command; /* the subcommand, when it is one */
+    const struct bytes *argv;      /* argv[0] is the name as it was sent */
+    uint32_t argc;
+    const uint64_t *hashes;  /* of argv's keys, by position, where not 0; NULL when not computed */
+    struct request *request; /* whose blobs may be taken; NULL inside scripts and replay */
+    struct reply *reply;
+    struct database *database; /* the session's selected one */
+    int64_t now_ms;
+    uint64_t changes; /* call_changed's count: what INFO calls changes since the last save */
+    bool failed;      /* an error was replied */
+    bool effects_said; /* call_effect or call_effect_none was called */
+};
+
+/* ---- errors: each writes the reply ---- */
+
+/* "ERR ..." or another code word first. */
+__attribute__((format(printf, 2, 3))) void call_error(struct call *call, const char *format, ...);
+void call_error_syntax(struct call *call);     /* ERR syntax error */
+void call_error_integer(struct call *call);    /* ERR value is not an integer or out of range */
+void call_error_wrong_type(struct call *call); /* WRONGTYPE ... */
+void call_error_no_key(struct call *call);     /* ERR no such key */
+void call_error_arity(struct call *call);      /* ERR wrong number of arguments for 'x' command */
+/* ERR unknown subcommand or wrong number of arguments for 'x'. Try Y HELP. */
+void call_error_subcommand(struct call *call);
+
+/* ---- arguments ---- */
+
+static inline bool call_argument_is(const struct call *call, uint32_t index, const char *text) {
+    return index < call->argc && bytes_is(call->argv[index], text);
+}
+/* False after an error reply. The error is `error` when not NULL, else call_error_integer's. */
+bool call_parse_i64(struct call *call, uint32_t index, int64_t *out, const char *error);
+/* The same, in a range; outside it the error is call_error_integer's or `error`. */
+bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t max, int64_t *out,
+                      const char *error);
+/* ERR value is not a valid float */
+bool call_parse_double(struct call *call, uint32_t index, double *out, const char *error);
+
+/* ---- keys ---- */
+
+struct key call_key(const struct call *call, uint32_t index);
+
+/* Find the key of an argument for reading: counted as hit or miss, its clock touched. An expired one is
+ * removed and counts as absent. */
+const struct entry *call_read(struct call *call, uint32_t index);
+/* The same, for a value of one type: false after a WRONGTYPE reply; *entry is NULL when absent. */
+bool call_read_type(struct call *call, uint32_t index, enum value_type type,
+                    const struct entry **entry);
+/* Find it without touching its clock or counting (TTL, TYPE, EXISTS count but OBJECT does not touch). */
+const struct entry *call_peek(struct call *call, uint32_t index);
+/* Find it for changing it (see database.h). */
+struct spot call_locate(struct call *call, uint32_t index);
+bool call_locate_type(struct call *call, uint32_t index, enum value_type type, struct spot *spot);
+/* The same for any database and any name. */
+const struct entry *call_read_name(struct call *call, struct database *db, struct bytes name);
+struct spot call_locate_key(struct call *call, struct database *db, const struct key *key);
+
+/* ---- changes ---- */
+
+enum notify_class {
+    NOTIFY_GENERIC = 1 << 0,
+    NOTIFY_STRING = 1 << 1,
+    NOTIFY_LIST = 1 << 2,
+    NOTIFY_SET = 1 << 3,
+    NOTIFY_HASH = 1 << 4,
+    NOTIFY_SORTED_SET = 1 << 5,
+    NOTIFY_EXPIRED = 1 << 6,
+    NOTIFY_EVICTED = 1 << 7,
+    NOTIFY_STREAM = 1 << 8,
+    NOTIFY_NEW = 1 << 9,
+    NOTIFY_MISS = 1 << 10,
+};
+
+/* The key was changed: counts one change, tells watchers, and makes the event "set", "del" ... */
+void call_changed(struct call *call, struct database *db, struct bytes key, enum notify_class class,
+                  const char *event);
+/* As call_changed, without an event. */
+void call_changed_silently(struct call *call, struct database *db, struct bytes key);
+/* An event without a change of its own (the second of a pair: "set" and "expire"). */
+void call_notify(struct call *call, struct database *db, struct bytes key, enum notify_class class,
+                 const char *event);
+/* A whole database (or all, with NULL) was emptied or exchanged. */
+void call_changed_database(struct call *call, struct database *db, uint64_t keys);
+
+/* The journal gets these words instead of the command's own; several calls, several commands. */
+void call_effect(struct call *call, struct database *db, const struct bytes *argv, size_t argc);
+/* The journal gets nothing, although something changed. */
+void call_effect_none(struct call *call);
+
+/* A random number of the server's generator. */
+uint64_t call_random(struct call *call);
+
+#endif

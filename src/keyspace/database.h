@@ -1,0 +1,112 @@
+/* database.h: keys to entries, for one numbered database.
+ *
+ * A database's content is a store: a table of handles into a slab of entries. FLUSHDB exchanges the
+ * store for an empty one, and whoever frees the old one (a worker) never meets the engine.
+ *
+ * Reading never changes anything: an expired entry is found like any other, and what to do about it is the
+ * engine's decision (engine/keys.h). A value is changed only through the functions here, which copy what a
+ * view can see. */
+#ifndef REDSTART_KEYSPACE_DATABASE_H
+#define REDSTART_KEYSPACE_DATABASE_H
+
+#include "base/hash.h"
+#include "keyspace/entry.h"
+#include "struct/table.h"
+
+struct keyspace;
+
+struct key {
+    struct bytes name;
+    uint64_t hash;
+};
+
+struct store {
+    struct table table;
+    struct slab slab;
+    struct keyspace *keyspace; /* for its secret and its disposal of large values */
+    size_t expiring;           /* entries with an expiry */
+    __int128 expiry_sum_ms;    /* of their times, for the average */
+    size_t outside_bytes;      /* in blobs and objects of the entries */
+    uint64_t sweep_cursor;     /* of the active expiry */
+};
+
+struct database {
+    struct store *store; /* never NULL */
+    uint32_t number;
+};
+
+/* Where a key's entry stands, found for changing it. Valid until the database is next changed other than
+ * through this spot. */
+struct spot {
+    struct entry *entry; /* NULL: the key is absent. Read it; change it through database_... alone */
+    struct table_place place;
+};
+
+struct key key_make(const struct keyspace *keyspace, struct bytes name);
+
+static inline size_t database_count(const struct database *db) {
+    return table_count(&db->store->table);
+}
+/* The entry, or NULL. */
+const struct entry *database_find(const struct database *db, const struct key *key);
+/* The same, for changing it. Changes nothing yet. */
+struct spot database_locate(struct database *db, const struct key *key);
+
+/* Batch prefetch in three steps, each for the whole batch (see struct/table.h). */
+static inline void database_prefetch_directory(const struct database *db, uint64_t hash) {
+    table_prefetch_directory(&db->store->table, hash);
+}
+static inline void database_prefetch_bucket(const struct database *db, uint64_t hash) {
+    table_prefetch_bucket(&db->store->table, hash);
+}
+static inline void database_prefetch_entry(const struct database *db, uint64_t hash) {
+    table_element element = table_candidate(&db->store->table, hash);
+    if (element != 0) __builtin_prefetch(slab_at(&db->store->slab, element), 1);
+}
+
+/* Give the key this string, whatever it held. `spot` is the key's, as database_locate gave it, and stands
+ * for the new entry afterwards. `expiry` is absolute, or ENTRY_NO_EXPIRY. A text that is an integer of at
+ * most ENTRY_INTEGER_TEXT_MAX characters is kept as one. The clock is set to the keyspace's. */
+void database_put_string(struct database *db, const struct key *key, struct spot *spot,
+                         struct bytes value, int64_t expiry);
+/* The same for bytes that shall not be tried as an integer and are marked as modified (APPEND,
+ * SETRANGE ...): a block of `size` bytes to fill, with the old string's first bytes kept and zeros behind
+ * them. The key holds a string or nothing. */
+char *database_resize_string(struct database *db, const struct key *key, struct spot *spot,
+                             size_t size);
+void database_put_integer(struct database *db, const struct key *key, struct spot *spot,
+                          int64_t value, int64_t expiry);
+/* Takes the caller's hold on the blob. Small ones are copied into the entry and let go. */
+void database_put_blob(struct database *db, const struct key *key, struct spot *spot,
+                       struct blob *blob, int64_t expiry);
+/* Copy an entry of any database (value, clock; not its expiry) to this key. `from` is not in the way of
+ * the change: it is of another key, or its bytes were held. */
+void database_put_copy(struct database *db, const struct key *key, struct spot *spot,
+                       const struct entry *from, int64_t expiry);
+/* ENTRY_NO_EXPIRY removes it. */
+void database_set_expiry(struct database *db, struct spot *spot, int64_t expiry);
+/* Remove the entry. spot->entry is NULL afterwards. */
+void database_remove(struct database *db, struct spot *spot);
+
+/* As SCAN: entries of at least one bucket, the next cursor, 0 at the end. */
+typedef void database_visit(void *context, const struct entry *entry);
+uint64_t database_scan(const struct database *db, uint64_t cursor, database_visit *visit,
+                       void *context);
+/* NULL when empty. */
+const struct entry *database_random(const struct database *db, uint64_t (*random)(void *),
+                                    void *context);
+
+/* Visit the entries of one part of the database that expire at or before `now_ms`; `due` may remove each
+ * of them. As table_sweep: false when nothing is due so far, *wrapped at the end. */
+bool database_sweep(struct database *db, int64_t now_ms, size_t segments_max,
+                    void (*due)(void *context, struct database *db, const struct entry *entry),
+                    void *context, bool *wrapped);
+
+/* Mean of what the expiring entries have left, in milliseconds; 0 when there are none. */
+int64_t database_average_ttl(const struct database *db, int64_t now_ms);
+/* Bytes of table, entries and values. */
+size_t database_memory(const struct database *db);
+/* Bytes of one entry with its value. */
+size_t database_entry_memory(const struct database *db, const struct entry *entry);
+
+#endif

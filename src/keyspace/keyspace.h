@@ -1,0 +1,48 @@
+/* keyspace.h: all databases, and views of the whole.
+ *
+ * Owns the epochs that views end, the secret that keys are hashed with and the access clock. Belongs to the
+ * engine's thread; a view's reader is another one. */
+#ifndef REDSTART_KEYSPACE_KEYSPACE_H
+#define REDSTART_KEYSPACE_KEYSPACE_H
+
+#include "keyspace/database.h"
+#include "struct/epoch.h"
+
+struct keyspace {
+    struct database *databases;
+    uint32_t database_count;
+    uint32_t clock; /* 24 bits, what new and touched entries get */
+    struct epochs epochs;
+    struct hash_secret secret;
+    /* Free these on a worker: a blob of KEYSPACE_LARGE_MIN bytes or more; a whole store. NULL: at
+     * once, here. */
+    void (*dispose)(void *context, void (*free_it)(void *), void *what);
+    void *dispose_context;
+};
+
+enum { KEYSPACE_LARGE_MIN = 256 * 1024 };
+
+void keyspace_init(struct keyspace *keyspace, uint32_t databases, const struct hash_secret *secret);
+void keyspace_release(struct keyspace *keyspace);
+
+/* Empty one database in constant time. */
+void keyspace_flush(struct keyspace *keyspace, uint32_t number);
+void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b);
+/* Entries in all databases. */
+size_t keyspace_count(const struct keyspace *keyspace);
+
+/* The whole keyspace as it is now, for a reader on any one thread. NULL when EPOCH_VIEWS_MAX are open. */
+struct view;
+struct view *view_open(struct keyspace *keyspace);
+/* On the engine's thread, when the reader has let go. What only this view held is freed in portions:
+ * keyspace_drain until it says true. */
+void view_close(struct keyspace *keyspace, struct view *view);
+bool keyspace_drain(struct keyspace *keyspace, size_t budget);
+
+/* For the reader. */
+uint32_t view_database_count(const struct view *view);
+size_t view_count(const struct view *view, uint32_t database);
+uint64_t view_scan(const struct view *view, uint32_t database, uint64_t cursor,
+                   database_visit *visit, void *context);
+
+#endif

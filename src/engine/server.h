@@ -1,0 +1,104 @@
+/* server.h: one server: everything that lives as long as it does, in one struct.
+ *
+ * Two servers fit in one process; there is no other state. */
+#ifndef REDSTART_ENGINE_SERVER_H
+#define REDSTART_ENGINE_SERVER_H
+
+#include "base/log.h"
+#include "engine/session.h"
+#include "engine/statistics.h"
+#include "engine/turn.h"
+#include "io/io.h"
+#include "journal/journal.h"
+#include "keyspace/keyspace.h"
+
+struct config;
+struct command_set;
+
+enum {
+    SERVER_LISTENERS_MAX = 32,
+    SERVER_RUN_ID_SIZE = 40, /* hexadecimal digits */
+};
+
+struct server_listener {
+    struct server *server;
+    io_socket socket;
+    bool is_unix;
+    uint16_t index;
+};
+
+enum server_pause { SERVER_PAUSE_NONE, SERVER_PAUSE_WRITES, SERVER_PAUSE_ALL };
+
+struct server {
+    struct io *io;
+    struct config *config;
+    struct log *log;
+    const struct command_set *commands;
+
+    struct keyspace keyspace;
+    struct journal journal;
+    struct turn turn;
+    struct statistics statistics;
+    uint64_t random[4]; /* state of the generator, seeded from the world's entropy */
+
+    struct server_listener listeners[SERVER_LISTENERS_MAX];
+    uint32_t listener_count;
+
+    struct session **sessions; /* the registry, dense */
+    uint32_t session_count, session_capacity;
+    uint64_t session_next_id;
+
+    /* The time of this turn. */
+    int64_t now_ms;           /* since 1970 */
+    int64_t monotonic_ms;
+    int64_t monotonic_us;
+    int64_t started_ms, started_monotonic_ms;
+
+    enum server_pause pause;
+    int64_t pause_until_ms; /* monotonic */
+
+    bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
+    uint64_t changes_since_save;
+    int64_t last_save_s;
+    int64_t housekeeping_due_us; /* monotonic */
+    uint64_t housekeeping_count;
+    uint64_t sweep_database;     /* which the active expiry looks at next */
+    bool sweep_unfinished;       /* something due was left for the next turn */
+
+    bool shutdown_wanted;
+    bool shutdown_asap_nosave, shutdown_save;
+    bool stopped;
+    int exit_code;
+    char run_id[SERVER_RUN_ID_SIZE + 1];
+    char replication_id[SERVER_RUN_ID_SIZE + 1];
+
+    struct command_statistics *command_statistics; /* by command number */
+};
+
+struct server_options {
+    struct io *io;         /* borrowed, outlives the server */
+    struct config *config; /* borrowed */
+    struct log *log;       /* borrowed */
+    const struct command_set *commands;
+};
+
+/* NULL and a text in `error` when it cannot be. Listens on nothing yet. */
+struct server *server_open(const struct server_options *options, char *error, size_t error_size);
+/* Listen on everything that the configuration names. */
+bool server_listen(struct server *server, char *error, size_t error_size);
+/* Turns until shutdown; the exit code. For the real world. */
+int server_run(struct server *server);
+/* One turn: wait at most as long as nothing is due (never in a simulated world), serve what is ready. */
+void server_turn(struct server *server);
+void server_close(struct server *server);
+
+/* Ask for a shutdown as SIGTERM does. */
+void server_stop(struct server *server, int exit_code);
+
+uint64_t server_random(struct server *server);
+
+/* A session for a socket that was accepted, or without one (IO_NONE). */
+struct session *session_open(struct server *server, io_socket socket, uint16_t listener);
+void session_close(struct session *session);
+
+#endif

@@ -1,0 +1,44 @@
+/* statistics.h: what the server counts. Plain numbers that handlers and the turn add to; INFO reads them. */
+#ifndef REDSTART_ENGINE_STATISTICS_H
+#define REDSTART_ENGINE_STATISTICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { STATISTICS_SAMPLES = 16, ERROR_CODES_MAX = 128, ERROR_CODE_SIZE = 32 };
+
+/* A rate, from samples taken at housekeeping. */
+struct statistics_rate {
+    int64_t last_ms;
+    uint64_t last_count;
+    uint64_t per_second[STATISTICS_SAMPLES];
+    uint32_t next;
+};
+
+struct error_count {
+    char code[ERROR_CODE_SIZE]; /* "ERR", "WRONGTYPE" ... */
+    uint64_t count;
+};
+
+struct statistics {
+    uint64_t connections, rejected_connections, commands, expired_keys, evicted_keys;
+    uint64_t evicted_clients, hits, misses, bytes_in, bytes_out, errors, unexpected_errors;
+    uint64_t query_buffer_disconnections, output_buffer_disconnections;
+    uint64_t expired_time_cap_reached, acl_denied_auth, acl_denied_command;
+    uint64_t reads, writes; /* system calls that moved bytes */
+    uint64_t turns, turn_us_max, expire_us, memory_peak;
+    uint64_t keyspace_hits_total;
+    struct statistics_rate rate_commands, rate_in, rate_out;
+    struct error_count error_codes[ERROR_CODES_MAX];
+    uint32_t error_code_count;
+};
+
+struct command_statistics {
+    uint64_t calls, us, rejected, failed;
+};
+
+void statistics_reset(struct statistics *statistics);
+void statistics_sample(struct statistics_rate *rate, int64_t now_ms, uint64_t count);
+uint64_t statistics_rate_now(const struct statistics_rate *rate);
+
+#endif

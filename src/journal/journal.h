@@ -1,0 +1,55 @@
+/* journal.h: the stream of effects.
+ *
+ * Every change is appended as the RESP command that makes it again, in the order of execution, to one
+ * stream with one offset, counted in bytes. Changes of one turn are handed over together when the turn
+ * commits. Readers (the AOF's writer, replica links, tests) get each turn's bytes as they are committed;
+ * while there is no reader nothing is encoded and the offset stands still.
+ *
+ * The horizon is the highest offset whose promise is kept; a reply leaves when the offset that it depends
+ * on is not beyond it. With no promise configured it is infinite. */
+#ifndef REDSTART_JOURNAL_JOURNAL_H
+#define REDSTART_JOURNAL_JOURNAL_H
+
+#include "base/buffer.h"
+
+enum { JOURNAL_READERS_MAX = 16 };
+#define JOURNAL_HORIZON_ALL UINT64_MAX
+
+/* Takes the bytes [offset, offset + bytes.size) of the stream; they are valid during the call. */
+typedef void journal_consume(void *context, uint64_t offset, struct bytes bytes);
+
+struct journal_reader {
+    journal_consume *consume;
+    void *context;
+};
+
+struct journal {
+    uint64_t offset;    /* behind the last byte appended */
+    uint64_t committed; /* behind the last byte handed over */
+    uint64_t horizon;
+    struct buffer pending; /* [committed, offset) */
+    int64_t database;      /* that the last command was for, -1: unknown, SELECT comes first */
+    struct journal_reader readers[JOURNAL_READERS_MAX];
+    uint32_t reader_count;
+};
+
+void journal_init(struct journal *journal);
+void journal_release(struct journal *journal);
+
+static inline bool journal_active(const struct journal *journal) {
+    return journal->reader_count != 0;
+}
+/* Append one command for one database. A SELECT is put in front when the database changed. */
+void journal_append(struct journal *journal, uint32_t database, const struct bytes *argv,
+                    size_t argc);
+/* Between these two, commands are one unit: MULTI and EXEC stand around them when they are several. */
+void journal_begin_unit(struct journal *journal);
+void journal_end_unit(struct journal *journal);
+/* Hand what is pending to every reader. */
+void journal_commit(struct journal *journal);
+
+/* The reader gets everything from the present offset on. False when there are too many. */
+bool journal_add_reader(struct journal *journal, journal_consume *consume, void *context);
+void journal_remove_reader(struct journal *journal, journal_consume *consume, void *context);
+
+#endif

@@ -17,8 +17,9 @@ struct blob {
 struct blob *blob_make(size_t capacity);
 /* The same, or NULL when there is no memory. */
 struct blob *blob_try_make(size_t capacity);
+/* With these bytes in it, and room for `capacity` or for them, whichever is more. */
 struct blob *blob_copy(struct bytes bytes, size_t capacity);
-/* The only holder makes room; the blob may move. */
+/* The only holder makes room, or gives some back (never less than what is in use); the blob may move. */
 struct blob *blob_resize(struct blob *blob, size_t capacity);
 static inline struct blob *blob_hold(struct blob *blob) {
     blob->holders++;

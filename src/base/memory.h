@@ -42,6 +42,9 @@ struct memory_report memory_report(void);
 const char *memory_allocator_name(void);
 /* Give unused pages back to the system now. */
 void memory_purge(void);
+/* Whether a thread of the allocator's gives them back as time passes (it does from the start, but
+ * such a thread does not survive a fork: say true again after becoming a daemon). */
+void memory_purge_in_background(bool wanted);
 
 /* Tell the system that the content of these whole pages is no longer wanted (they read as zero
  * afterwards), or that huge pages are welcome here. `start` and `size` are multiples of 4096. */

@@ -1,0 +1,50 @@
+/* blob.c: counted runs of bytes. Owns the memory of a blob until its last holder lets go; must
+ * never be used from two threads at once, as the count is a plain number. */
+#include "base/blob.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+
+static size_t allocation_size(size_t capacity) {
+    size_t size;
+    if (__builtin_add_overflow(sizeof(struct blob), capacity, &size))
+        return SIZE_MAX; /* more than any allocator gives */
+    return size;
+}
+
+static struct blob *blob_init(struct blob *blob, size_t capacity) {
+    blob->holders = 1;
+    blob->born = 0;
+    blob->size = 0;
+    blob->capacity = capacity;
+    return blob;
+}
+
+struct blob *blob_make(size_t capacity) {
+    return blob_init(memory_alloc(allocation_size(capacity)), capacity);
+}
+
+struct blob *blob_try_make(size_t capacity) {
+    struct blob *blob = memory_try_alloc(allocation_size(capacity));
+    return blob != NULL ? blob_init(blob, capacity) : NULL;
+}
+
+struct blob *blob_copy(struct bytes bytes, size_t capacity) {
+    struct blob *blob = blob_make(capacity > bytes.size ? capacity : bytes.size);
+    if (bytes.size != 0) memcpy(blob->data, bytes.data, bytes.size);
+    blob->size = bytes.size;
+    return blob;
+}
+
+struct blob *blob_resize(struct blob *blob, size_t capacity) {
+    INVARIANT(blob->holders == 1 && capacity >= blob->size);
+    struct blob *moved = memory_resize(blob, allocation_size(capacity));
+    moved->capacity = capacity;
+    return moved;
+}
+
+void blob_let_go(struct blob *blob) {
+    if (blob == NULL) return;
+    INVARIANT(blob->holders > 0);
+    if (--blob->holders == 0) memory_free(blob);
+}

@@ -81,7 +81,8 @@ enum quick {
 static inline __attribute__((always_inline)) enum quick
 quick_length(const char **cursor, const char *end, uint64_t *length) {
     const char *p = *cursor;
-    if (end - p < 3) return QUICK_SHORT;
+    if (unlikely(end - p < 3))
+        return p == end || (*p >= '0' && *p <= '9') ? QUICK_SHORT : QUICK_UNUSUAL;
     uint64_t value = (uint8_t)(*p++ - '0');
     if (value > 9) return QUICK_UNUSUAL;
     if (unlikely(*p != '\r')) {
@@ -346,6 +347,28 @@ static bool fill_grow(struct request_parser *parser) {
     return true;
 }
 
+char *request_parser_fill(struct request_parser *parser, size_t *room) {
+    if (parser->state != STATE_FILL || !fill_grow(parser)) return NULL;
+    struct blob *blob = parser->filling;
+    *room = blob->capacity - blob->size;
+    if (*room > parser->bulk_size - blob->size) *room = parser->bulk_size - blob->size;
+    return blob->data + blob->size;
+}
+
+/* So many bytes have been put where request_parser_fill said. */
+static void fill_advance(struct request_parser *parser, size_t size) {
+    INVARIANT(parser->state == STATE_FILL);
+    INVARIANT(size <= parser->filling->capacity - parser->filling->size);
+    parser->filling->size += size;
+    INVARIANT(parser->filling->size <= parser->bulk_size);
+    if (parser->filling->size == parser->bulk_size) parser->state = STATE_FILLED;
+}
+
+void request_parser_filled(struct request_parser *parser, size_t size) {
+    fill_advance(parser, size);
+    parser->taken += size;
+}
+
 static enum step step_fill(struct parse *s) {
     struct request_parser *parser = s->parser;
     while (parser->state == STATE_FILL) {
@@ -356,7 +379,7 @@ static enum step step_fill(struct parse *s) {
         size_t part = left < room ? left : room;
         memcpy(to, s->input.data + parser->position, part);
         parser->position += part;
-        request_parser_filled(parser, part);
+        fill_advance(parser, part);
     }
     return STEP_ON;
 }
@@ -388,22 +411,6 @@ static enum step step_filled(struct parse *s) {
     parser->large[parser->large_count++] = (struct request_large){parser->parsed, parser->filling};
     parser->filling = NULL;
     return argument_done(s, (struct request_piece){0, 0});
-}
-
-char *request_parser_fill(struct request_parser *parser, size_t *room) {
-    if (parser->state != STATE_FILL || !fill_grow(parser)) return NULL;
-    struct blob *blob = parser->filling;
-    *room = blob->capacity - blob->size;
-    if (*room > parser->bulk_size - blob->size) *room = parser->bulk_size - blob->size;
-    return blob->data + blob->size;
-}
-
-void request_parser_filled(struct request_parser *parser, size_t size) {
-    INVARIANT(parser->state == STATE_FILL);
-    INVARIANT(size <= parser->filling->capacity - parser->filling->size);
-    parser->filling->size += size;
-    INVARIANT(parser->filling->size <= parser->bulk_size);
-    if (parser->filling->size == parser->bulk_size) parser->state = STATE_FILLED;
 }
 
 /* ---- both ways ---- */

@@ -22,6 +22,9 @@ typedef int io_socket;
 typedef int io_file;
 enum { IO_NONE = -1 };
 
+/* IO_HANGUP comes unasked when the connection has failed or both sides are closed; to who asked for
+ * nothing else also when the peer has closed its side. Being level triggered it comes again until
+ * the socket is closed or unwatched. */
 enum { IO_READABLE = 1, IO_WRITABLE = 2, IO_HANGUP = 4 };
 
 struct io_event {
@@ -62,8 +65,8 @@ struct io_listen_unix {
     int backlog;
 };
 
-/* What runs on a worker. It may use the file calls and clocks of its io and nothing else that is not
- * its own. */
+/* What runs on a worker. It may use the file calls and clocks of its io and nothing else that is
+ * not its own. */
 typedef void io_work(void *context);
 
 /* What the system says of this process and machine, for INFO and for limits. */
@@ -91,16 +94,22 @@ struct io_operations {
     void (*entropy)(struct io *, void *out, size_t size);
 
     /* poller */
-    int (*wait)(struct io *, struct io_event *events, int capacity, int64_t timeout_us); /* -1: forever */
-    int (*watch)(struct io *, io_socket, uint32_t interest, void *context); /* add or change; 0 interest: only hangups */
+    int (*wait)(struct io *, struct io_event *events, int capacity,
+                int64_t timeout_us); /* -1: forever */
+    int (*watch)(struct io *, io_socket, uint32_t interest,
+                 void *context); /* add or change; 0 interest: only hangups */
     void (*unwatch)(struct io *, io_socket);
     void (*wake)(struct io *); /* ends a wait; any thread, and signal handlers */
 
-    /* network; all sockets are non-blocking */
-    io_socket (*listen_tcp)(struct io *, const struct io_listen_tcp *, char *error, size_t error_size);
-    io_socket (*listen_unix)(struct io *, const struct io_listen_unix *, char *error, size_t error_size);
+    /* network; all sockets are non-blocking. A failed listen_ returns the negative errno, and says
+     * "bind: Address already in use" in `error`. */
+    io_socket (*listen_tcp)(struct io *, const struct io_listen_tcp *, char *error,
+                            size_t error_size);
+    io_socket (*listen_unix)(struct io *, const struct io_listen_unix *, char *error,
+                             size_t error_size);
     io_socket (*accept)(struct io *, io_socket listener); /* -EAGAIN when none waits, -EMFILE ... */
-    io_socket (*connect_tcp)(struct io *, const char *address, uint16_t port, const char *source_address);
+    io_socket (*connect_tcp)(struct io *, const char *address, uint16_t port,
+                             const char *source_address);
     io_socket (*connect_unix)(struct io *, const char *path);
     int (*connect_result)(struct io *, io_socket); /* once writable: 0 or why not */
     int64_t (*receive)(struct io *, io_socket, void *into, size_t size); /* 0: closed by the peer */
@@ -129,17 +138,19 @@ struct io_operations {
     int (*remove)(struct io *, const char *path); /* a file */
     int (*make_directory)(struct io *, const char *path, uint32_t mode);
     /* Calls `each` for every name except . and .. */
-    int (*list)(struct io *, const char *path, void (*each)(void *, const char *name), void *context);
+    int (*list)(struct io *, const char *path, void (*each)(void *, const char *name),
+                void *context);
 
-    /* workers: `work` runs on one of them, then `done` on the owner's thread, inside io_wait. Work that
-     * was submitted runs in order when `lane` is the same, side by side otherwise. */
+    /* workers: `work` runs on one of them, then `done` on the owner's thread, inside io_wait. Work
+     * that was submitted runs in order when `lane` is the same, side by side otherwise. */
     void (*submit)(struct io *, uint32_t lane, io_work *work, io_work *done, void *context);
     /* Wait until nothing is submitted any more, running the `done`s. */
     void (*finish_work)(struct io *);
 
     /* process */
     void (*process_status)(struct io *, struct io_process_status *);
-    /* Ask for SIGTERM, SIGINT (and SIGHUP ignored): take_signal gives the last one that came, or 0. */
+    /* Ask for SIGTERM, SIGINT (and SIGHUP ignored): take_signal gives the last one that came, or 0.
+     */
     void (*catch_signals)(struct io *);
     int (*take_signal)(struct io *);
     int64_t (*raise_file_limit)(struct io *, int64_t wanted); /* returns what is allowed now */

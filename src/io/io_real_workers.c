@@ -1,0 +1,173 @@
+/* io_real_workers.c: threads that do what the engine must not wait for.
+ *
+ *   submit ──> lanes ──> a worker runs `work` ──> finished ──> wait (owner's thread) runs `done`
+ *
+ * A lane's work runs in order, one at a time; that of IO_LANE_FREE side by side. Threads start when
+ * work has no idle one to go to, up to the limit, and stay. They take no signals but those of their
+ * own crashes. Must never run `done` on a worker, nor hold the mutex while anything runs. */
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "io/io_real.h"
+#include <signal.h>
+#include <stdio.h>
+
+static void queue_push(struct real_queue *queue, struct real_job *job) {
+    job->next = NULL;
+    if (queue->last == NULL) {
+        queue->first = job;
+    } else {
+        queue->last->next = job;
+    }
+    queue->last = job;
+}
+
+static struct real_job *queue_pop(struct real_queue *queue) {
+    struct real_job *job = queue->first;
+    if (job == NULL) return NULL;
+    queue->first = job->next;
+    if (queue->first == NULL) queue->last = NULL;
+    return job;
+}
+
+void real_workers_open(struct real_workers *workers, int limit) {
+    pthread_mutex_init(&workers->mutex, NULL);
+    pthread_cond_init(&workers->submitted, NULL);
+    pthread_cond_init(&workers->completed, NULL);
+    atomic_init(&workers->has_finished, false);
+    workers->limit = limit;
+}
+
+/* The next work that may run now, or NULL. The mutex is held. */
+static struct real_job *take_job(struct real_workers *workers) {
+    for (uint32_t i = 0; i < IO_LANE_COUNT; i++) {
+        uint32_t lane = (workers->lane_next + i) % IO_LANE_COUNT;
+        if (workers->lane_is_running[lane]) continue;
+        struct real_job *job = queue_pop(&workers->lanes[lane]);
+        if (job == NULL) continue;
+        if (lane != IO_LANE_FREE) workers->lane_is_running[lane] = true;
+        workers->queued--;
+        workers->lane_next = lane + 1;
+        return job;
+    }
+    return NULL;
+}
+
+/* Runs one job. The mutex is held before and after, not while it runs. */
+static void run_job(struct io *io, struct real_job *job) {
+    struct real_workers *workers = &real_of(io)->workers;
+    pthread_mutex_unlock(&workers->mutex);
+    job->work(job->context);
+    pthread_mutex_lock(&workers->mutex);
+    if (job->lane != IO_LANE_FREE) workers->lane_is_running[job->lane] = false;
+    queue_push(&workers->finished, job);
+    atomic_store_explicit(&workers->has_finished, true, memory_order_release);
+    pthread_cond_signal(&workers->completed);
+    real_wake(io);
+}
+
+static void *worker_main(void *argument) {
+    struct io *io = argument;
+    struct real_workers *workers = &real_of(io)->workers;
+    pthread_mutex_lock(&workers->mutex);
+    for (;;) {
+        struct real_job *job = take_job(workers);
+        if (job != NULL) {
+            run_job(io, job);
+            continue;
+        }
+        if (workers->stopping) break;
+        workers->idle++;
+        pthread_cond_wait(&workers->submitted, &workers->mutex);
+        workers->idle--;
+    }
+    pthread_mutex_unlock(&workers->mutex);
+    return NULL;
+}
+
+/* A crash must end in its report on the thread where it happened; all else is the owner's. */
+static void block_signals(sigset_t *before) {
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, before);
+}
+
+/* The mutex is held. Says whether there is a thread now that will look for work. */
+static bool start_thread(struct io *io) {
+    struct real_workers *workers = &real_of(io)->workers;
+    if (workers->started == workers->limit) return true;
+    sigset_t before;
+    block_signals(&before);
+    pthread_t *thread = &workers->threads[workers->started];
+    int result = pthread_create(thread, NULL, worker_main, io);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (result != 0) return workers->started > 0;
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%d", workers->started);
+    pthread_setname_np(*thread, name);
+    workers->started++;
+    return true;
+}
+
+/* When the system gives not even one thread, the owner does the work itself: slow, but right. */
+void real_submit(struct io *io, uint32_t lane, io_work *work, io_work *done, void *context) {
+    INVARIANT(lane < IO_LANE_COUNT);
+    struct real_workers *workers = &real_of(io)->workers;
+    struct real_job *job = memory_alloc(sizeof(*job));
+    *job = (struct real_job){.work = work, .done = done, .context = context, .lane = lane};
+    workers->outstanding++;
+    pthread_mutex_lock(&workers->mutex);
+    queue_push(&workers->lanes[lane], job);
+    workers->queued++;
+    /* An idle thread may have been called already, for what waits beside this. */
+    bool will_run = workers->queued <= workers->idle || start_thread(io);
+    if (!will_run) run_job(io, take_job(workers));
+    pthread_cond_signal(&workers->submitted);
+    pthread_mutex_unlock(&workers->mutex);
+}
+
+bool real_run_done(struct io *io) {
+    struct real_workers *workers = &real_of(io)->workers;
+    pthread_mutex_lock(&workers->mutex);
+    struct real_queue finished = workers->finished;
+    workers->finished = (struct real_queue){NULL, NULL};
+    atomic_store_explicit(&workers->has_finished, false, memory_order_release);
+    pthread_mutex_unlock(&workers->mutex);
+    bool any = finished.first != NULL;
+    struct real_job *job;
+    while ((job = queue_pop(&finished)) != NULL) {
+        workers->outstanding--;
+        io_work *done = job->done;
+        void *context = job->context;
+        memory_free(job);
+        if (done != NULL) done(context);
+    }
+    return any;
+}
+
+void real_finish_work(struct io *io) {
+    struct real_workers *workers = &real_of(io)->workers;
+    while (workers->outstanding > 0) {
+        pthread_mutex_lock(&workers->mutex);
+        while (workers->finished.first == NULL)
+            pthread_cond_wait(&workers->completed, &workers->mutex);
+        pthread_mutex_unlock(&workers->mutex);
+        real_run_done(io);
+    }
+}
+
+void real_workers_close(struct io *io) {
+    struct real_workers *workers = &real_of(io)->workers;
+    real_finish_work(io);
+    pthread_mutex_lock(&workers->mutex);
+    workers->stopping = true;
+    pthread_cond_broadcast(&workers->submitted);
+    pthread_mutex_unlock(&workers->mutex);
+    for (int i = 0; i < workers->started; i++)
+        pthread_join(workers->threads[i], NULL);
+    pthread_cond_destroy(&workers->completed);
+    pthread_cond_destroy(&workers->submitted);
+    pthread_mutex_destroy(&workers->mutex);
+}

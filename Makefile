@@ -12,6 +12,7 @@ DESTDIR ?=
 REDIS_NAMES ?= 0
 PORT ?= 6379
 ARGS ?=
+LTO ?= true
 FUZZ_SECONDS ?= 60
 
 # The system's own Python and Meson where they exist: another Python that stands first in PATH need not
@@ -22,17 +23,18 @@ NINJA = $(shell test -x /usr/bin/ninja && echo /usr/bin/ninja || echo ninja)
 
 # $(call build,FOLDER,OPTIONS): configure once, then compile.
 define build
+	@command -v $(MESON) >/dev/null || { echo "Meson is missing: 'make packages' installs what a build needs" >&2; exit 1; }
 	@test -f $(1)/build.ninja || $(MESON) setup $(1) $(2)
 	@$(NINJA) -C $(1)
 endef
 
-release_options = --buildtype=release -Ddebug=true -Db_lto=true -Dtests=disabled
-debug_options = --buildtype=debugoptimized -Dwerror=true
-asan_options = --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
-tsan_options = --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
+release_options = --buildtype=release -Ddebug=true -Db_lto=$(LTO) -Dtests=disabled
+debug_options = --buildtype=debugoptimized -Dtests=enabled -Dwerror=true
+asan_options = --buildtype=debugoptimized -Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false
+tsan_options = --buildtype=debugoptimized -Dtests=enabled -Db_sanitize=thread -Db_lundef=false
 fuzz_options = --buildtype=debugoptimized -Dwerror=true -Dfuzzers=true -Dtests=disabled \
                -Db_sanitize=address,undefined -Db_lundef=false
-coverage_options = --buildtype=debug -Db_coverage=true
+coverage_options = --buildtype=debug -Dtests=enabled -Db_coverage=true
 
 .PHONY: all build run test install debug asan tsan fuzz fuzz-build bench coverage format clean help \
         packages test-packages
@@ -57,16 +59,16 @@ install: build
 	$(NINJA) -C build
 	$(MESON) install -C build --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
 
-debug:
+debug: test-packages
 	$(call build,build-debug,$(debug_options))
 
-asan:
+asan: test-packages
 	$(call build,build-asan,$(asan_options))
 
-tsan:
+tsan: test-packages
 	$(call build,build-tsan,$(tsan_options))
 
-fuzz-build:
+fuzz-build: test-packages
 	@test ! -f build-fuzz/build.ninja || $(MESON) setup --reconfigure build-fuzz >/dev/null
 	@test -f build-fuzz/build.ninja || CC=clang $(MESON) setup build-fuzz $(fuzz_options)
 	@$(NINJA) -C build-fuzz
@@ -97,6 +99,7 @@ help:
 	@echo "make            build/redstart, optimised"
 	@echo "make run        install what is missing, build, start a server on port $(PORT) (PORT=, ARGS=)"
 	@echo "make test       install what is missing, build, run every test"
+	@echo "make packages   install what a build needs; make test-packages: what tests need too"
 	@echo "make install    to PREFIX ($(PREFIX)), below DESTDIR; REDIS_NAMES=1 adds links redis-server ..."
 	@echo "make debug      build-debug/redstart: warnings are errors, nothing inlined across files"
 	@echo "make asan       build-asan/: address and undefined-behaviour sanitizers"

@@ -100,8 +100,12 @@ class Command:
         return self.fields["group"]
 
     @property
+    def slug(self):
+        return re.sub("[|-]", "_", self.full_name)
+
+    @property
     def identifier(self):
-        return "command_" + re.sub("[|-]", "_", self.full_name)
+        return "command_" + self.slug
 
     @property
     def handler(self):
@@ -388,6 +392,8 @@ def check_fields(command):
     for flag in command.fields.get("doc_flags", []):
         if flag != "syscmd":
             command.fail(f"doc_flags: {flag!r} is unknown (deprecated follows from deprecated_since)")
+    if ("deprecated_since" in command.fields) != ("replaced_by" in command.fields):
+        command.fail("deprecated_since and replaced_by belong together")
     if command.fields.get("group") not in GROUPS:
         command.fail(f"{command.fields.get('group')!r} is no group")
     for part in command.full_name.split("|"):

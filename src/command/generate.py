@@ -117,7 +117,7 @@ class Table:
             for s in specs])
 
     def docs(self, command):
-        name = command.identifier
+        name = command.slug
         fields = command.fields
         history = self.array("struct command_history ", f"{name}_history", [
             f"{{{c_text(since)}, {c_text(text)}}}" for since, text in fields.get("history", [])])
@@ -160,13 +160,13 @@ class Table:
             f"        .full_name = {{{c_text(command.full_name)}, {len(command.full_name)}}},",
             f"        .parent = {parent},",
             f"        .subcommands = {children}, .subcommand_count = {len(command.subcommands)},",
-            f"        .docs = &{command.identifier}_docs,",
+            f"        .docs = &{command.slug}_docs,",
             "    },"]
 
     def whole(self, commands, name):
         body = []
         for command in commands:
-            specs = self.key_specs(f"{command.identifier}_key_specs", command.keys)
+            specs = self.key_specs(f"{command.slug}_key_specs", command.keys)
             self.docs(command)
             body += self.command(command, specs)
         self.lines += [f"static const struct command commands[{len(commands)}];", "",

@@ -1,5 +1,5 @@
-/* command.c: finding commands by name, and the keys of a request. The names of flags are listed here.
- * Owns nothing; must never change what it reads. */
+/* command.c: finding commands by name, and the keys of a request. The names of flags are listed
+ * here. Owns nothing; must never change what it reads. */
 #include "engine/command.h"
 
 #include "base/invariant.h"
@@ -33,8 +33,8 @@ static inline uint64_t load_few(const char *at, size_t size) {
            (uint64_t)(uint8_t)at[last] << (8 * last);
 }
 
-/* Upper case letters to lower case, all eight at once, nothing else touched: bit 7 of each byte of `upper`
- * says that the byte is at least 'A', at most 'Z' and ASCII. */
+/* Upper case letters to lower case, all eight at once, nothing else touched: bit 7 of each byte of
+ * `upper` says that the byte is at least 'A', at most 'Z' and ASCII. */
 static inline uint64_t lower_word(uint64_t word) {
     const uint64_t ones = 0x0101010101010101ULL, high = ones * 0x80;
     uint64_t low = word & ~high;
@@ -47,7 +47,8 @@ static inline uint64_t lower_word(uint64_t word) {
 static inline struct name_words name_words(struct bytes name) {
     struct name_words out = {{0}};
     size_t whole = name.size / 8, rest = name.size % 8;
-    for (size_t i = 0; i < whole; i++) out.words[i] = lower_word(load_u64(name.data + 8 * i));
+    for (size_t i = 0; i < whole; i++)
+        out.words[i] = lower_word(load_u64(name.data + 8 * i));
     if (rest == 0) return out;
     const char *end = name.data + name.size;
     uint64_t last = whole > 0 ? load_u64(end - 8) >> (8 * (8 - rest)) : load_few(name.data, rest);
@@ -57,7 +58,8 @@ static inline struct name_words name_words(struct bytes name) {
 
 /* The same arithmetic stands in generate.py. */
 static inline uint64_t name_hash(const struct name_words *name, uint64_t scope) {
-    uint64_t hash = name->words[0] * 0x9e3779b97f4a7c15ULL + name->words[1] * 0xc2b2ae3d27d4eb4fULL +
+    uint64_t hash = name->words[0] * 0x9e3779b97f4a7c15ULL +
+                    name->words[1] * 0xc2b2ae3d27d4eb4fULL +
                     name->words[2] * 0x165667b19e3779f9ULL + scope * 0xd6e8feb86659fd93ULL;
     hash ^= hash >> 32;
     hash *= 0xe9846af9b1a615dULL;
@@ -147,7 +149,8 @@ static int64_t spec_begin(const struct command_key_spec *spec, const struct byte
     return 0;
 }
 
-/* The first and the last key of a spec that begins at *first. False when they are not in the request. */
+/* The first and the last key of a spec that begins at *first. False when they are not in the
+ * request. */
 static bool spec_range(const struct command_key_spec *spec, const struct bytes *argv, int64_t argc,
                        int64_t *first, int64_t *last) {
     int64_t begin = *first;
@@ -199,23 +202,39 @@ bool command_keys_find(const struct command *command, const struct bytes *argv, 
 /* ---- names of flags ---- */
 
 static const char *const flag_names[] = {
-    "write",    "readonly",     "denyoom",      "module",  "admin",
-    "pubsub",   "noscript",     "blocking",     "loading", "stale",
-    "skip_monitor", "skip_slowlog", "asking",   "fast",    "no_auth",
-    "no_mandatory_keys", "no_async_loading", "no_multi", "movablekeys", "allow_busy",
+    "write",
+    "readonly",
+    "denyoom",
+    "module",
+    "admin",
+    "pubsub",
+    "noscript",
+    "blocking",
+    "loading",
+    "stale",
+    "skip_monitor",
+    "skip_slowlog",
+    "asking",
+    "fast",
+    "no_auth",
+    "no_mandatory_keys",
+    "no_async_loading",
+    "no_multi",
+    "movablekeys",
+    "allow_busy",
 };
 _Static_assert(sizeof flag_names / sizeof *flag_names == COMMAND_FLAGS_SHOWN, "one name a flag");
 
 static const char *const category_names[] = {
-    "keyspace", "read",        "write", "set",      "sortedset", "list",     "hash",
-    "string",   "bitmap",      "hyperloglog", "geo", "stream",    "pubsub",   "admin",
-    "fast",     "slow",        "blocking", "dangerous", "connection", "transaction", "scripting",
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
 };
 _Static_assert(sizeof category_names / sizeof *category_names == COMMAND_CATEGORIES,
                "one name a category");
 
 static const char *const key_flag_names[] = {
-    "RO",     "RW",     "OW",     "RM",      "access",         "update",
+    "RO",     "RW",     "OW",      "RM",         "access",         "update",
     "insert", "delete", "not_key", "incomplete", "variable_flags",
 };
 _Static_assert(sizeof key_flag_names / sizeof *key_flag_names == COMMAND_KEY_FLAGS,

@@ -1,15 +1,16 @@
 /* command.h: what is known of each command before it runs: its description, as constant data.
  *
  * A description stands once, in src/command/<family>.toml; src/command/generate.py makes a `struct
- * command_set` of those that are in the build: an array of commands, subcommands included, and a perfect hash
- * over their names. Everything that has to know commands reads it here: the turn (handler, arity, key
- * positions), COMMAND, HELP, ACL categories, statistics (by number). Nothing here is ever changed.
+ * command_set` of those that are in the build: an array of commands, subcommands included, and a
+ * perfect hash over their names. Everything that has to know commands reads it here: the turn
+ * (handler, arity, key positions), COMMAND, HELP, ACL categories, statistics (by number). Nothing
+ * here is ever changed.
  *
  *     commands    | append | auth | ... | client|getname | client|id | ... | config|get | ...
  *                   `----- top level ---'  `--- subcommands, those of one container together ---'
  *
- *     lookup      name, lower case, in 3 words of 8 bytes -> hash -> displacement -> slot -> command, whose
- *                 own 3 words decide: three loads and a comparison, in any case of letters. */
+ *     lookup      name, lower case, in 3 words of 8 bytes -> hash -> displacement -> slot ->
+ * command, whose own 3 words decide: three loads and a comparison, in any case of letters. */
 #ifndef REDSTART_ENGINE_COMMAND_H
 #define REDSTART_ENGINE_COMMAND_H
 
@@ -94,8 +95,8 @@ enum command_key_flag {
     COMMAND_KEY_UPDATE = 1 << 5,
     COMMAND_KEY_INSERT = 1 << 6,
     COMMAND_KEY_DELETE = 1 << 7,
-    COMMAND_KEY_NOT_KEY = 1 << 8,        /* stands where keys stand, but is none */
-    COMMAND_KEY_INCOMPLETE = 1 << 9,     /* there may be more than this spec finds */
+    COMMAND_KEY_NOT_KEY = 1 << 8,         /* stands where keys stand, but is none */
+    COMMAND_KEY_INCOMPLETE = 1 << 9,      /* there may be more than this spec finds */
     COMMAND_KEY_VARIABLE_FLAGS = 1 << 10, /* options decide what really happens */
     COMMAND_KEY_FLAGS = 11,
 };
@@ -103,13 +104,16 @@ enum command_key_flag {
 enum command_key_begin {
     COMMAND_KEY_BEGIN_UNKNOWN,
     COMMAND_KEY_BEGIN_INDEX,   /* at `index` */
-    COMMAND_KEY_BEGIN_KEYWORD, /* behind `keyword`, searched from `index` on, backwards from the end when < 0 */
+    COMMAND_KEY_BEGIN_KEYWORD, /* behind `keyword`, searched from `index` on, backwards from the end
+                                  when < 0 */
 };
 
 enum command_key_find {
     COMMAND_KEY_FIND_UNKNOWN,
-    COMMAND_KEY_FIND_RANGE,  /* to `last`, counted from the begin; < 0: from the end of the request */
-    COMMAND_KEY_FIND_KEYNUM, /* as many as the argument at begin + number_index says, from begin + first */
+    COMMAND_KEY_FIND_RANGE,  /* to `last`, counted from the begin; < 0: from the end of the request
+                              */
+    COMMAND_KEY_FIND_KEYNUM, /* as many as the argument at begin + number_index says, from begin +
+                                first */
 };
 
 struct command_key_spec {
@@ -203,12 +207,13 @@ struct command {
     const struct command_key_spec *key_specs;
     command_keys_function *keys_function; /* NULL: the key specs say all */
     uint16_t number;                      /* place in the set; index for statistics */
-    uint16_t scope; /* 0 at top level, else the container's number + 1 */
-    int16_t arity;  /* arguments with the name; < 0: at least that many */
+    uint16_t scope;                       /* 0 at top level, else the container's number + 1 */
+    int16_t arity;                        /* arguments with the name; < 0: at least that many */
     uint8_t name_size;
     uint8_t key_spec_count;
 
-    /* The scheme before key specs: positions of the first and last key, and the step. 0 0 0: none. */
+    /* The scheme before key specs: positions of the first and last key, and the step. 0 0 0: none.
+     */
     int16_t first_key, last_key, key_step;
     uint16_t subcommand_count;
     struct bytes name;      /* "get" */
@@ -235,14 +240,15 @@ const struct command *command_find_subcommand(const struct command_set *set,
 /* "get" or "config|get". */
 const struct command *command_find_full(const struct command_set *set, struct bytes full_name);
 
-/* The command that a request means, NULL when it is unknown; then *container is the command that does not
- * know the subcommand, or NULL. A container alone is returned as such: its arity or handler decides. */
+/* The command that a request means, NULL when it is unknown; then *container is the command that
+ * does not know the subcommand, or NULL. A container alone is returned as such: its arity or
+ * handler decides. */
 const struct command *command_resolve(const struct command_set *set, const struct bytes *argv,
                                       size_t argc, const struct command **container);
 
 static inline bool command_arity_fits(const struct command *command, size_t argc) {
     return command->arity >= 0 ? argc == (size_t)command->arity
-                               : argc >= (size_t)-(int32_t)command->arity;
+                               : argc >= (size_t) - (int32_t)command->arity;
 }
 
 /* Has it keys, in some request? */
@@ -250,11 +256,12 @@ static inline bool command_has_keys(const struct command *command) {
     return command->key_spec_count > 0 || command->keys_function != NULL;
 }
 
-/* The keys of a request that has the right arity. False when the arguments do not make sense (numkeys
- * beyond the end ...); what was found until then is in `keys`. Release it in any case. */
+/* The keys of a request that has the right arity. False when the arguments do not make sense
+ * (numkeys beyond the end ...); what was found until then is in `keys`. Release it in any case. */
 bool command_keys_find(const struct command *command, const struct bytes *argv, size_t argc,
                        struct command_keys *keys);
-/* What the specs alone say, for a command_keys_function to begin with; unknown ones are left out. */
+/* What the specs alone say, for a command_keys_function to begin with; unknown ones are left out.
+ */
 bool command_keys_from_specs(const struct command *command, const struct bytes *argv, size_t argc,
                              struct command_keys *keys);
 void command_keys_add(struct command_keys *keys, size_t position, uint32_t flags);

@@ -10,6 +10,7 @@
 #ifndef REDSTART_ENGINE_CALL_H
 #define REDSTART_ENGINE_CALL_H
 
+#include "engine/notify.h"
 #include "keyspace/keyspace.h"
 #include "resp/reply.h"
 #include "resp/request.h"
@@ -79,20 +80,6 @@ const struct entry *call_read_name(struct call *call, struct database *db, struc
 struct spot call_locate_key(struct call *call, struct database *db, const struct key *key);
 
 /* ---- changes ---- */
-
-enum notify_class {
-    NOTIFY_GENERIC = 1 << 0,
-    NOTIFY_STRING = 1 << 1,
-    NOTIFY_LIST = 1 << 2,
-    NOTIFY_SET = 1 << 3,
-    NOTIFY_HASH = 1 << 4,
-    NOTIFY_SORTED_SET = 1 << 5,
-    NOTIFY_EXPIRED = 1 << 6,
-    NOTIFY_EVICTED = 1 << 7,
-    NOTIFY_STREAM = 1 << 8,
-    NOTIFY_NEW = 1 << 9,
-    NOTIFY_MISS = 1 << 10,
-};
 
 /* The key was changed: counts one change, tells watchers, and makes the event "set", "del" ... */
 void call_changed(struct call *call, struct database *db, struct bytes key, enum notify_class class,

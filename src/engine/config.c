@@ -1,0 +1,280 @@
+/* config.c: a config's life, CONFIG GET and SET, and who is told of changes.
+ *
+ * CONFIG SET is all or nothing: every pair is found and read first; then the new values are put in
+ * their fields, and the observers are asked; if one refuses, the old values are put back and those
+ * that had agreed are told again. Owns the fields' memory. */
+#include "engine/config.h"
+#include "base/glob.h"
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "engine/config_kind.h"
+
+struct config_observer {
+    struct config_observer *next;
+    enum config_index index;
+    config_observe_function *function;
+    void *context;
+};
+
+/* One pair of a CONFIG SET. */
+struct change {
+    const struct config_directive *directive;
+    bool by_alias;
+    bool is_change; /* the new value differs from the old */
+    union config_value
+        value; /* the new one, then the old one, which waits to be put back or released */
+};
+
+static enum config_index directive_index(const struct config_directive *directive) {
+    return (enum config_index)(directive - config_directives);
+}
+
+static void set_default(struct config *config, const struct config_directive *directive) {
+    char error[CONFIG_ERROR_SIZE];
+    struct bytes words[] = {bytes_from_text(directive->standard)};
+    bool is_statement = directive->kind->base == CONFIG_ADDS && words[0].size == 0;
+    if (is_statement) return; /* no statements yet: all zero */
+    bool parsed = config_value_parse(directive, words, 1, NULL, false,
+                                     config_field(config, directive), error);
+    if (!parsed) invariant_panic("default of %s: %s", directive->name, error);
+}
+
+struct config *config_open(void) {
+    struct config *config = memory_alloc_zeroed(1, sizeof(*config));
+    for (size_t i = 0; i < CONFIG_COUNT; i++)
+        set_default(config, &config_directives[i]);
+    return config;
+}
+
+void config_close(struct config *config) {
+    if (config == NULL) return;
+    for (size_t i = 0; i < CONFIG_COUNT; i++)
+        config_value_release(&config_directives[i], config_field(config, &config_directives[i]));
+    for (struct config_observer *o = config->observers, *next; o != NULL; o = next) {
+        next = o->next;
+        memory_free(o);
+    }
+    config_text_release(&config->file);
+    memory_free(config);
+}
+
+void config_set_file(struct config *config, struct bytes path) {
+    config_text_release(&config->file);
+    config->file = config_text_copy(path);
+}
+
+void config_observe(struct config *config, const char *name, config_observe_function *function,
+                    void *context) {
+    const struct config_directive *directive = config_find(bytes_from_text(name));
+    INVARIANT(directive != NULL);
+    struct config_observer *observer = memory_alloc(sizeof(*observer));
+    *observer = (struct config_observer){
+        .index = directive_index(directive), .function = function, .context = context};
+    struct config_observer **end = &config->observers;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = observer;
+}
+
+void config_amend(struct config *config, enum config_index index, struct bytes text) {
+    const struct config_directive *directive = &config_directives[index];
+    INVARIANT(directive->kind->format == config_kind_text.format);
+    struct bytes *field = config_field(config, directive);
+    struct bytes copy = config_text_copy(text);
+    config_text_release(field);
+    *field = copy;
+}
+
+/* ---- GET ---- */
+
+static bool is_pattern(struct bytes text) {
+    for (size_t i = 0; i < text.size; i++)
+        if (text.data[i] == '*' || text.data[i] == '?' || text.data[i] == '[') return true;
+    return false;
+}
+
+/* Whether one of the patterns names it. */
+static bool is_asked_for(const struct config_directive *directive, const char *name,
+                         const struct bytes *patterns, size_t count) {
+    struct bytes text = bytes_from_text(name);
+    for (size_t i = 0; i < count; i++) {
+        bool asked = is_pattern(patterns[i])
+                         ? !(directive->flags & HIDDEN) && glob_match(patterns[i], text, true)
+                         : bytes_equal_ignore_case(patterns[i], text);
+        if (asked) return true;
+    }
+    return false;
+}
+
+size_t config_match(const struct bytes *patterns, size_t count,
+                    struct config_match matches[CONFIG_MATCHES_MAX]) {
+    size_t found = 0;
+    for (size_t i = 0; i < CONFIG_COUNT; i++) {
+        const struct config_directive *d = &config_directives[i];
+        if (d->flags & FILE_ONLY) continue;
+        if (is_asked_for(d, d->name, patterns, count))
+            matches[found++] = (struct config_match){d, d->name};
+        if (d->alias != NULL && is_asked_for(d, d->alias, patterns, count))
+            matches[found++] = (struct config_match){d, d->alias};
+    }
+    return found;
+}
+
+void config_format(const struct config *config, const struct config_directive *directive,
+                   struct buffer *out) {
+    directive->kind->format(directive, config_field_const(config, directive), out);
+}
+
+/* ---- SET ---- */
+
+static bool fail(struct buffer *error, struct bytes name, const char *reason) {
+    buffer_append_text(error, "ERR CONFIG SET failed (possibly related to argument '");
+    buffer_append(error, name.data, name.size);
+    buffer_append_format(error, "') - %s", reason);
+    return false;
+}
+
+static bool may_change_protected(const struct config *config, struct config_access access) {
+    return config->enable_protected_configs == GUARD_YES ||
+           (config->enable_protected_configs == GUARD_LOCAL && access.is_local);
+}
+
+/* Find what a pair names, and whether it may be set at all. */
+static bool change_find(const struct config *config, struct bytes name, struct change *changes,
+                        size_t index, struct config_access access, struct buffer *error) {
+    struct change *change = &changes[index];
+    const struct config_directive *d = config_find(name);
+    if (d == NULL || (d->flags & FILE_ONLY)) {
+        buffer_append_text(error, "ERR Unknown option or number of arguments for CONFIG SET - '");
+        buffer_append(error, name.data, name.size);
+        buffer_append_text(error, "'");
+        return false;
+    }
+    *change = (struct change){.directive = d, .by_alias = !bytes_is(name, d->name)};
+    if (d->flags & IMMUTABLE) return fail(error, name, "can't set immutable config");
+    if ((d->flags & PROTECTED) && !may_change_protected(config, access))
+        return fail(error, name, "can't set protected config");
+    if ((d->flags & DENIED_WHILE_LOADING) && access.is_loading)
+        return fail(error, name, "can't set it while loading the dataset");
+    for (size_t i = 0; i < index; i++)
+        if (changes[i].directive == d && changes[i].by_alias == change->by_alias)
+            return fail(error, name, "duplicate parameter");
+    return true;
+}
+
+static bool change_parse(const struct config *config, struct change *change,
+                         const struct bytes *pair, struct buffer *error) {
+    char reason[CONFIG_ERROR_SIZE];
+    const void *present = config_field_const(config, change->directive);
+    if (!config_value_parse(change->directive, &pair[1], 1, present, false, &change->value, reason))
+        return fail(error, pair[0], reason);
+    return true;
+}
+
+/* Exchange the field's value and the one that waits. */
+static void change_swap(struct config *config, struct change *change) {
+    union config_value kept;
+    size_t size = change->directive->kind->size;
+    void *field = config_field(config, change->directive);
+    memcpy(&kept, field, size);
+    memcpy(field, &change->value, size);
+    memcpy(&change->value, &kept, size);
+}
+
+static bool was_asked(const struct config_observer *first, const struct config_observer *observer,
+                      const struct change *changes, size_t count) {
+    for (const struct config_observer *o = first; o != observer; o = o->next) {
+        if (o->function != observer->function || o->context != observer->context) continue;
+        for (size_t i = 0; i < count; i++)
+            if (changes[i].is_change && directive_index(changes[i].directive) == o->index)
+                return true;
+    }
+    return false;
+}
+
+/* The changed pair that the observer watches, or NULL. */
+static const struct change *change_for(const struct config_observer *observer,
+                                       const struct change *changes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].is_change && directive_index(changes[i].directive) == observer->index)
+            return &changes[i];
+    return NULL;
+}
+
+/* Tell the observers before `end`, each once. Stops at the first that refuses and returns it;
+ * *refused is the pair that it watches. */
+static struct config_observer *tell(struct config *config, const struct change *changes,
+                                    size_t count, const struct config_observer *end,
+                                    const struct change **refused, char *reason) {
+    for (struct config_observer *o = config->observers; o != end; o = o->next) {
+        const struct change *change = change_for(o, changes, count);
+        if (change == NULL || was_asked(config->observers, o, changes, count)) continue;
+        *refused = change;
+        if (!o->function(o->context, config, reason, CONFIG_ERROR_SIZE)) return o;
+    }
+    return NULL;
+}
+
+static bool changes_apply(struct config *config, struct change *changes, size_t count,
+                          const struct bytes *pairs, struct buffer *error) {
+    for (size_t i = 0; i < count; i++) {
+        const struct config_directive *d = changes[i].directive;
+        changes[i].is_change = !d->kind->equal(config_field_const(config, d), &changes[i].value);
+        change_swap(config, &changes[i]);
+    }
+    char reason[CONFIG_ERROR_SIZE] = "";
+    const struct change *refused = NULL;
+    struct config_observer *refuser = tell(config, changes, count, NULL, &refused, reason);
+    if (refuser == NULL) return true;
+
+    size_t refused_pair = (size_t)(refused - changes);
+    for (size_t i = count; i-- > 0;)
+        change_swap(config, &changes[i]);
+    char ignored[CONFIG_ERROR_SIZE];
+    tell(config, changes, count, refuser, &refused, ignored);
+    return fail(error, pairs[2 * refused_pair], reason);
+}
+
+bool config_set(struct config *config, const struct bytes *pairs, size_t pair_count,
+                struct config_access access, struct buffer *error) {
+    struct change *changes = memory_alloc_zeroed(pair_count + 1, sizeof(*changes));
+    size_t found = 0, parsed = 0;
+    bool done = true;
+    while (done && found < pair_count) {
+        done = change_find(config, pairs[2 * found], changes, found, access, error);
+        if (done) found++;
+    }
+    while (done && parsed < pair_count) {
+        done = change_parse(config, &changes[parsed], &pairs[2 * parsed], error);
+        parsed++; /* also of what failed there may be something to release */
+    }
+    done = done && changes_apply(config, changes, pair_count, pairs, error);
+    for (size_t i = 0; i < parsed; i++) {
+        if (done) config->given[directive_index(changes[i].directive)] = true;
+        config_value_release(changes[i].directive, &changes[i].value);
+    }
+    memory_free(changes);
+    return done;
+}
+
+/* ---- what has no effect ---- */
+
+size_t config_list_later(const struct config *config, struct buffer *out) {
+    size_t count = 0;
+    for (size_t i = 0; i < CONFIG_COUNT; i++) {
+        if (!config->given[i] || config_directives[i].state != CONFIG_LATER) continue;
+        buffer_append_format(out, "%s%s", count > 0 ? ", " : "", config_directives[i].name);
+        count++;
+    }
+    return count;
+}
+
+const struct config_directive *config_next_pointless(const struct config *config,
+                                                     size_t *position) {
+    while (*position < CONFIG_COUNT) {
+        size_t i = (*position)++;
+        if (config->given[i] && config_directives[i].state == CONFIG_POINTLESS)
+            return &config_directives[i];
+    }
+    return NULL;
+}

@@ -3,7 +3,7 @@
 
     python3 tools/make_base_tables.py
 
-Run from the root of the repository; rewrites src/base/number_powers.h and src/base/crc_tables.h.
+Run from the root of the repository; rewrites src/base/number_powers.c and src/base/crc_tables.h.
 Exact integer arithmetic throughout: what is written depends on nothing but this file.
 """
 
@@ -21,7 +21,7 @@ TAIL = """/* clang-format on */
 #endif
 """
 
-POWER_MIN, POWER_MAX = -292, 324  # what Schubfach needs for binary64
+POWER_MIN, POWER_MAX = -292, 324  # as in number_powers.h
 
 
 def power_of_ten(k):
@@ -38,19 +38,15 @@ def power_of_ten(k):
 
 
 def write_powers():
-    lines = [HEAD.format(name="number_powers.h", user="number_double.c",
-                         what="powers of ten to 128 bits, rounded up.",
-                         guard="REDSTART_BASE_NUMBER_POWERS_H")]
-    lines.append(f"enum {{ POWER_OF_TEN_MIN = {POWER_MIN}, POWER_OF_TEN_MAX = {POWER_MAX} }};\n\n")
-    lines.append("struct power_of_ten {\n    uint64_t high;\n    uint64_t low;\n};\n\n")
-    lines.append("/* Entry k - POWER_OF_TEN_MIN: ceil(10^k * 2^-r), r such that 128 bits are used. */\n")
-    lines.append(f"static const struct power_of_ten powers_of_ten[{POWER_MAX - POWER_MIN + 1}] = {{\n")
+    lines = ["/* number_powers.c: ceil(10^k * 2^-r), r such that 128 bits are used, for each k.\n"
+             " * Written by tools/make_base_tables.py; do not edit. */\n"
+             '#include "base/number_powers.h"\n\n/* clang-format off */\n'
+             "const struct power_of_ten powers_of_ten[POWER_OF_TEN_MAX - POWER_OF_TEN_MIN + 1] = {\n"]
     for k in range(POWER_MIN, POWER_MAX + 1):
         g = power_of_ten(k)
         lines.append(f"    {{0x{g >> 64:016x}, 0x{g & (1 << 64) - 1:016x}}}, /* {k} */\n")
-    lines.append("};\n")
-    lines.append(TAIL)
-    open("src/base/number_powers.h", "w").writelines(lines)
+    lines.append("};\n/* clang-format on */\n")
+    open("src/base/number_powers.c", "w").writelines(lines)
 
 
 CRC64_POLYNOMIAL = 0xAD93D23594C935A9  # x^64 implied

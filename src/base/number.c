@@ -120,18 +120,34 @@ size_t number_digits_u64(uint64_t number) {
     return guess + (number >= powers[guess]);
 }
 
+/* Exactly eight digits; the divisions do not wait for one another. */
+static void write_eight_digits(char *out, uint32_t number) {
+    const uint32_t high = number / 10000;
+    const uint32_t low = number % 10000;
+    memcpy(out, digit_pairs + high / 100 * 2, 2);
+    memcpy(out + 2, digit_pairs + high % 100 * 2, 2);
+    memcpy(out + 4, digit_pairs + low / 100 * 2, 2);
+    memcpy(out + 6, digit_pairs + low % 100 * 2, 2);
+}
+
 size_t number_format_u64(char *out, uint64_t number) {
-    size_t size = number == 0 ? 1 : number_digits_u64(number);
+    const size_t size = number_digits_u64(number);
     char *end = out + size;
-    while (number >= 100) {
-        end -= 2;
-        memcpy(end, digit_pairs + number % 100 * 2, 2);
-        number /= 100;
+    while (number >= 100000000) {
+        end -= 8;
+        write_eight_digits(end, (uint32_t)(number % 100000000));
+        number /= 100000000;
     }
-    if (number >= 10)
-        memcpy(end - 2, digit_pairs + number * 2, 2);
+    uint32_t rest = (uint32_t)number;
+    while (rest >= 100) {
+        end -= 2;
+        memcpy(end, digit_pairs + rest % 100 * 2, 2);
+        rest /= 100;
+    }
+    if (rest >= 10)
+        memcpy(end - 2, digit_pairs + rest * 2, 2);
     else
-        end[-1] = (char)('0' + number);
+        end[-1] = (char)('0' + rest);
     return size;
 }
 

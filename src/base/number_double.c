@@ -1,5 +1,4 @@
-/* number_double.c: doubles and long doubles to text. Owns nothing but a constant table of powers
- * (number_powers.h); must never depend on the locale.
+/* number_double.c: doubles and long doubles to text. Owns nothing; must never depend on the locale.
  *
  * The shortest digits are found by Schubfach (Raffaello Giulietti, "The Schubfach way to render
  * doubles", 2020; https://drive.google.com/file/d/1IEeATSVnEE6TkrHlCYNY2GjaraBjOT4f): of the two
@@ -29,10 +28,6 @@ struct decimal {
 /* floor(e * log10(2)), or of 3/4 * 2^e */
 static int floor_log10_of_power_of_two(int e, bool three_quarters) {
     return (e * 1262611 - (three_quarters ? 524031 : 0)) >> 22;
-}
-
-static int floor_log2_of_power_of_ten(int e) {
-    return (e * 1741647) >> 19;
 }
 
 /* The high part of power * c, its lowest bit set when anything was dropped ("round to odd"): such

@@ -16,6 +16,7 @@
 #include "base/number.h"
 
 #include "base/invariant.h"
+#include "base/number_powers.h"
 
 #include <float.h>
 #include <math.h>
@@ -184,6 +185,40 @@ static bool by_strtod(struct bytes text, const struct scan *s, double *out) {
     return true;
 }
 
+/* significand * 10^exponent, when 128 bits of the power tell how to round it and the result is a
+ * normal number; false otherwise. The power is rounded up, by less than one in its last bit, so the
+ * product of 192 bits is too large by less than 2^64. */
+static bool by_wide_product(uint64_t significand, int exponent, double *out) {
+    const struct power_of_ten *power = &powers_of_ten[exponent - POWER_OF_TEN_MIN];
+    const int leading_zeros = __builtin_clzll(significand);
+    significand <<= leading_zeros;
+    const unsigned __int128 low = (unsigned __int128)significand * power->low;
+    unsigned __int128 product =
+        (unsigned __int128)significand * power->high + (uint64_t)(low >> 64);
+    int binary_exponent = floor_log2_of_power_of_ten(exponent) + 64 - leading_zeros;
+    if (product >> 127 == 0) {
+        product <<= 1;
+        binary_exponent--;
+    }
+    enum { DROPPED = 128 - DBL_MANT_DIG };
+    uint64_t mantissa = (uint64_t)(product >> DROPPED);
+    const unsigned __int128 rest = product & (((unsigned __int128)1 << DROPPED) - 1);
+    const unsigned __int128 half = (unsigned __int128)1 << (DROPPED - 1);
+    /* In units of the product's last bit the truth lies above rest - 2 and below rest + 2: what was
+     * cut off, and the power's error, each doubled by the shift. Below 0 it still rounds to
+     * mantissa. */
+    if (rest + 2 > half && rest < half + 2) return false;
+    if (rest > half && ++mantissa >> DBL_MANT_DIG != 0) {
+        mantissa >>= 1;
+        binary_exponent++;
+    }
+    if (binary_exponent < DBL_MIN_EXP - 1 || binary_exponent > DBL_MAX_EXP - 1) return false;
+    uint64_t bits = (uint64_t)(binary_exponent + DBL_MAX_EXP - 1) << (DBL_MANT_DIG - 1) |
+                    (mantissa & ((UINT64_C(1) << (DBL_MANT_DIG - 1)) - 1));
+    memcpy(out, &bits, sizeof(*out));
+    return true;
+}
+
 bool number_parse_double(struct bytes text, double *out) {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -204,6 +239,11 @@ bool number_parse_double(struct bytes text, double *out) {
         double value = (double)s.significand;
         value = s.exponent < 0 ? value / powers[-s.exponent] : value * powers[s.exponent];
         *out = s.negative ? -value : value;
+        return true;
+    }
+    if (s.kind == SCAN_DECIMAL && !s.dropped && s.exponent >= POWER_OF_TEN_MIN &&
+        s.exponent <= POWER_OF_TEN_MAX && by_wide_product(s.significand, (int)s.exponent, out)) {
+        *out = s.negative ? -*out : *out;
         return true;
     }
     return by_strtod(text, &s, out);

@@ -77,7 +77,10 @@ static struct death *die(void (*how)(void), const struct invariant_reporter *rep
 }
 
 static void expect_in(const char *report, const char *text) {
-    if (strstr(report, text) == NULL) fail_msg("'%s' is not in the report:\n%s", text, report);
+    if (strstr(report, text) == NULL) {
+        print_error("'%s' is not in the report:\n%s", text, report);
+        fail();
+    }
 }
 
 static void expect_frame(const char *report) {

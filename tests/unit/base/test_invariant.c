@@ -77,8 +77,8 @@ static struct death *die(void (*how)(void), const struct invariant_reporter *rep
 }
 
 static void expect_in(const char *report, const char *text) {
-    if (strstr(report, text) == NULL) {
-        print_error("'%s' is not in the report:\n%s", text, report);
+    if (report == NULL || strstr(report, text) == NULL) {
+        print_error("'%s' is not in the report:\n%s", text, report != NULL ? report : "");
         fail();
     }
 }

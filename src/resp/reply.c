@@ -38,21 +38,13 @@ void reply_raw(struct reply *reply, struct bytes bytes) {
     }
 }
 
-static void write_head_long(struct reply *reply, char kind, uint64_t number) {
+void reply_head_long(struct reply *reply, char kind, uint64_t number) {
     char *out = reply_reserve(reply, NUMBER_I64_TEXT_MAX + 3);
     *out++ = kind;
     out += number_format_u64(out, number);
     *out++ = '\r';
     *out++ = '\n';
     reply->cursor = out;
-}
-
-/* A letter, a number and CRLF. */
-static inline void write_head(struct reply *reply, char kind, uint64_t number) {
-    if (number < 100)
-        reply_head_short(reply, kind, (unsigned)number);
-    else
-        write_head_long(reply, kind, number);
 }
 
 /* A line: a letter, text and CRLF. */
@@ -90,8 +82,8 @@ void reply_integer_long(struct reply *reply, int64_t number) {
     reply->cursor = out;
 }
 
-void reply_bulk_long(struct reply *reply, struct bytes bytes) {
-    write_head(reply, '$', bytes.size);
+__attribute__((noinline)) void reply_bulk_long(struct reply *reply, struct bytes bytes) {
+    reply_head(reply, '$', bytes.size);
     reply_raw(reply, bytes);
     reply_raw(reply, BYTES("\r\n"));
 }
@@ -105,36 +97,28 @@ void reply_bulk_integer(struct reply *reply, int64_t number) {
     reply_bulk(reply, bytes_make(digits, number_format_i64(digits, number)));
 }
 
-void reply_null(struct reply *reply) {
-    reply_raw(reply, reply->protocol == 2 ? BYTES("$-1\r\n") : BYTES("_\r\n"));
-}
-
 void reply_null_array(struct reply *reply) {
     reply_raw(reply, reply->protocol == 2 ? BYTES("*-1\r\n") : BYTES("_\r\n"));
 }
 
-void reply_array(struct reply *reply, size_t count) {
-    write_head(reply, '*', count);
-}
-
 void reply_map(struct reply *reply, size_t pairs) {
     if (reply->protocol == 2)
-        write_head(reply, '*', pairs * 2);
+        reply_head(reply, '*', pairs * 2);
     else
-        write_head(reply, '%', pairs);
+        reply_head(reply, '%', pairs);
 }
 
 void reply_set(struct reply *reply, size_t count) {
-    write_head(reply, reply->protocol == 2 ? '*' : '~', count);
+    reply_head(reply, reply->protocol == 2 ? '*' : '~', count);
 }
 
 void reply_push(struct reply *reply, size_t count) {
-    write_head(reply, reply->protocol == 2 ? '*' : '>', count);
+    reply_head(reply, reply->protocol == 2 ? '*' : '>', count);
 }
 
 void reply_attribute(struct reply *reply, size_t pairs) {
     INVARIANT(reply->protocol != 2);
-    write_head(reply, '|', pairs);
+    reply_head(reply, '|', pairs);
 }
 
 void reply_boolean(struct reply *reply, bool value) {
@@ -171,7 +155,7 @@ void reply_verbatim(struct reply *reply, const char *format, struct bytes text) 
         reply_bulk(reply, text);
         return;
     }
-    write_head(reply, '=', text.size + 4);
+    reply_head(reply, '=', text.size + 4);
     reply_raw(reply, bytes_make(format, 3));
     reply_raw(reply, BYTES(":"));
     reply_raw(reply, text);

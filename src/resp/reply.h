@@ -44,6 +44,14 @@ static inline void reply_head_short(struct reply *reply, char kind, unsigned num
     memcpy(out, "\r\n", 2);
     reply->cursor = out + 2;
 }
+void reply_head_long(struct reply *reply, char kind, uint64_t number);
+/* A letter, a number and CRLF: the head of a bulk string or an aggregate. */
+static inline void reply_head(struct reply *reply, char kind, uint64_t number) {
+    if (number < 100)
+        reply_head_short(reply, kind, (unsigned)number);
+    else
+        reply_head_long(reply, kind, number);
+}
 void reply_integer_long(struct reply *reply, int64_t number);
 static inline void reply_integer(struct reply *reply, int64_t number) {
     if (number >= 0 && number < 100)
@@ -65,9 +73,15 @@ static inline void reply_bulk(struct reply *reply, struct bytes bytes) {
 }
 void reply_bulk_text(struct reply *reply, const char *text);
 void reply_bulk_integer(struct reply *reply, int64_t number); /* its digits as a bulk string */
-void reply_null(struct reply *reply);                         /* $-1 or _ */
-void reply_null_array(struct reply *reply);                   /* *-1 or _ */
-void reply_array(struct reply *reply, size_t count);
+static inline void reply_null(struct reply *reply) {          /* $-1 or _ */
+    bool old = reply->protocol == 2;
+    memcpy(reply_reserve(reply, 5), old ? "$-1\r\n" : "_\r\n\0", 5);
+    reply->cursor += old ? 5 : 3;
+}
+void reply_null_array(struct reply *reply); /* *-1 or _ */
+static inline void reply_array(struct reply *reply, size_t count) {
+    reply_head(reply, '*', count);
+}
 void reply_map(struct reply *reply, size_t pairs);
 void reply_set(struct reply *reply, size_t count);
 void reply_push(struct reply *reply, size_t count);      /* RESP2: an array */

@@ -409,6 +409,7 @@ static enum step step_filled(struct parse *s) {
         parser->large = memory_resize(parser->large, capacity * sizeof(*parser->large));
     }
     parser->large[parser->large_count++] = (struct request_large){parser->parsed, parser->filling};
+    parser->large_size += parser->filling->capacity;
     parser->filling = NULL;
     return argument_done(s, (struct request_piece){0, 0});
 }
@@ -483,8 +484,6 @@ void request_parser_release(struct request_parser *parser) {
 
 size_t request_parser_memory(const struct request_parser *parser) {
     size_t size = parser->piece_capacity * sizeof(*parser->pieces) + parser->kept_capacity;
-    size += parser->large_count * sizeof(*parser->large);
-    for (uint32_t i = 0; i < parser->large_count; i++)
-        size += parser->large[i].blob->capacity;
+    size += parser->large_size + parser->large_count * sizeof(*parser->large);
     return parser->filling ? size + parser->filling->capacity : size;
 }

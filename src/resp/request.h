@@ -111,6 +111,7 @@ struct request_parser {
         *filling; /* a large argument under way: filling->size of bulk_size bytes have come */
     struct request_large *large;
     uint32_t large_count;
+    size_t large_size; /* bytes of their blobs */
 };
 void request_parser_release(struct request_parser *parser);
 /* Bytes that the parser holds for an incomplete request, besides the caller's input. */

@@ -226,6 +226,32 @@ static void test_keys_of_commands(void **state) {
     }
 }
 
+/* For every command of the table: the quick range is what the specs say, or a part of it. */
+static void test_key_range_agrees_with_specs(void **state) {
+    (void)state;
+    struct bytes words[WORDS_MAX];
+    for (size_t i = 0; i < WORDS_MAX; i++)
+        words[i] = BYTES("x");
+    for (unsigned i = 0; i < all_commands.count; i++) {
+        const struct command *command = &all_commands.commands[i];
+        for (size_t argc = 1; argc < WORDS_MAX; argc++) {
+            size_t first, last, step, count = 0;
+            bool found = command_key_range(command, argc, &first, &last, &step);
+            if (found) assert_in_range(last, first, argc - 1);
+            if (!command_arity_fits(command, argc)) continue;
+            struct command_keys keys = {.count = 0};
+            assert_true(command_keys_find(command, words, argc, &keys));
+            assert_int_equal(found, keys.count > 0);
+            for (size_t at = first; found && at <= last; at += step) {
+                assert_int_equal(keys.keys[count++].position, at);
+            }
+            bool movable = (command->flags & COMMAND_MOVABLEKEYS) != 0;
+            assert_true(movable ? count <= keys.count : count == keys.count);
+            command_keys_release(&keys);
+        }
+    }
+}
+
 static uint32_t set_flags(const char *request) {
     struct bytes words[WORDS_MAX];
     size_t count = split(request, words);
@@ -384,6 +410,7 @@ int main(void) {
         cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_categories_by_name),
         cmocka_unit_test(test_keys_of_commands),
+        cmocka_unit_test(test_key_range_agrees_with_specs),
         cmocka_unit_test(test_set_reads_only_with_get),
         cmocka_unit_test(test_keys_by_number),
         cmocka_unit_test(test_keys_behind_a_keyword),

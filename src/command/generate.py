@@ -232,7 +232,7 @@ def docs_page(commands):
             syntax = description.render(command.arguments, False)
             note = ""
             if "deprecated_since" in command.fields:
-                note = f" Deprecated: use {command.fields['replaced_by']}."
+                note = f" Deprecated in favour of {command.fields['replaced_by']}."
             lines.append(f"| `{cell(f'{name} {syntax}'.strip())}` | "
                          f"{cell(command.fields['summary'] + note)} | {command.fields['since']} |")
         lines.append("")

@@ -199,29 +199,30 @@ struct command_docs {
 /* ---- the command ---- */
 
 struct command {
-    /* What every request reads stands in the first cache line. */
+    /* What every request reads: one cache line. */
     uint64_t name_words[COMMAND_NAME_WORDS]; /* lower case, zeroes behind */
     command_handler *handler;                /* NULL: a container that needs a subcommand */
     uint32_t flags;                          /* of enum command_flag */
     uint32_t categories;                     /* of enum command_category */
-    const struct command_key_spec *key_specs;
-    command_keys_function *keys_function; /* NULL: the key specs say all */
-    uint16_t number;                      /* place in the set; index for statistics */
-    uint16_t scope;                       /* 0 at top level, else the container's number + 1 */
-    int16_t arity;                        /* arguments with the name; < 0: at least that many */
-    uint8_t name_size;
-    uint8_t key_spec_count;
-
+    uint16_t number;                         /* place in the set; index for statistics */
+    uint16_t scope;                          /* 0 at top level, else the container's number + 1 */
+    int16_t arity;                           /* arguments with the name; < 0: at least that many */
     /* The scheme before key specs: positions of the first and last key, and the step. 0 0 0: none.
      */
     int16_t first_key, last_key, key_step;
     uint16_t subcommand_count;
-    struct bytes name;      /* "get" */
-    struct bytes full_name; /* "config|get" */
+    uint8_t name_size;
+    uint8_t key_spec_count;
+
+    const struct command_key_spec *key_specs __attribute__((aligned(64)));
+    command_keys_function *keys_function; /* NULL: the key specs say all */
+    struct bytes name;                    /* "get" */
+    struct bytes full_name;               /* "config|get" */
     const struct command *parent;
     const struct command *subcommands;
     const struct command_docs *docs;
 };
+_Static_assert(offsetof(struct command, key_specs) == 64, "the hot part is one cache line");
 
 struct command_set {
     const struct command *commands;
@@ -254,6 +255,20 @@ static inline bool command_arity_fits(const struct command *command, size_t argc
 /* Has it keys, in some request? */
 static inline bool command_has_keys(const struct command *command) {
     return command->key_spec_count > 0 || command->keys_function != NULL;
+}
+
+/* Some keys of a request, quickly: all of them but for commands with COMMAND_MOVABLEKEYS. For
+ * touching them early, before the arity is checked: false when there are none in this request. */
+static inline bool command_key_range(const struct command *command, size_t argc, size_t *first,
+                                     size_t *last, size_t *step) {
+    int64_t count = (int64_t)argc, end = command->last_key;
+    if (end < 0) end += count;
+    if (end >= count) end = count - 1;
+    if (command->first_key == 0 || command->first_key > end) return false;
+    *first = (size_t)command->first_key;
+    *last = (size_t)end;
+    *step = (size_t)command->key_step;
+    return true;
 }
 
 /* The keys of a request that has the right arity. False when the arguments do not make sense

@@ -11,8 +11,9 @@
 
 enum {
     /* Elements a bucket, in tenths ... */
-    LOAD_MAX = 90,   /* beyond, a segment grows */
-    LOAD_BUILT = 78, /* at most, when a segment is made for its count */
+    LOAD_MAX = 90,          /* beyond, a segment grows */
+    LOAD_BUILT = 78,        /* at most, when a segment is made for its count */
+    PUSH_DISTANCE_MAX = 20, /* buckets to look through for a free slot */
     PREFETCH_AHEAD = 12,
 };
 
@@ -107,27 +108,89 @@ static inline unsigned distance_max(unsigned size) {
     return size <= TABLE_DISTANCE_MAX ? size - 1 : TABLE_DISTANCE_MAX;
 }
 
+static int bucket_free_slot(const struct table_bucket *bucket) {
+    for (unsigned slot = 0; slot < TABLE_SLOTS; slot++)
+        if (table_bucket_element(bucket, slot) == 0) return (int)slot;
+    return -1;
+}
+
+static inline unsigned bucket_after(const struct table_segment *segment, unsigned at,
+                                    unsigned distance) {
+    return at + distance < segment->size ? at + distance : at + distance - segment->size;
+}
+
+/* Put the item, whose home is `distance` before, there. */
+static void segment_set(struct table_segment *segment, unsigned at, unsigned slot, unsigned tag,
+                        table_element element, bool fresh, unsigned distance) {
+    bucket_set(&segment->buckets[at], slot, tag, element, fresh, distance);
+    struct table_bucket *home =
+        &segment->buckets[at >= distance ? at - distance : at + segment->size - distance];
+    if (table_meta_reach(table_bucket_meta(home)) < distance) bucket_set_reach(home, distance);
+}
+
+/* Move an element of the bucket `step` before `to` into its slot, if one may stand so far from its
+ * home; returns the slot that is free now, or -1. */
+static int segment_push(struct table_segment *segment, unsigned from, unsigned to, unsigned to_slot,
+                        unsigned step) {
+    struct table_bucket *bucket = &segment->buckets[from];
+    uint32_t meta = table_bucket_meta(bucket);
+    for (unsigned slot = 0; slot < TABLE_SLOTS; slot++) {
+        unsigned distance = table_meta_distance(meta, slot) + step;
+        if (distance > TABLE_DISTANCE_MAX) continue;
+        segment_set(segment, to, to_slot, bucket->bytes[slot], table_bucket_element(bucket, slot),
+                    (meta >> slot & 1) != 0, distance);
+        bucket_set(bucket, slot, 0, 0, false, 0);
+        return (int)slot;
+    }
+    return -1;
+}
+
+/* All buckets that an element of this home may stand in are full: bring a free slot from farther
+ * away nearer, by moving elements into it that may stand there (as in hopscotch hashing). Sets
+ * *distance to where the free slot is in the end; returns it, or -1 when there is none near enough.
+ */
+static int segment_make_room(struct table_segment *segment, unsigned home, unsigned *distance) {
+    if (segment->size <= PUSH_DISTANCE_MAX) return -1;
+    unsigned away = TABLE_DISTANCE_MAX + 1;
+    int slot = -1;
+    for (; away <= PUSH_DISTANCE_MAX; away++) {
+        slot = bucket_free_slot(&segment->buckets[bucket_after(segment, home, away)]);
+        if (slot >= 0) break;
+    }
+    while (slot >= 0 && away > TABLE_DISTANCE_MAX) {
+        unsigned to = bucket_after(segment, home, away), step = TABLE_DISTANCE_MAX;
+        int freed = -1;
+        for (; step > 0 && freed < 0; step--)
+            freed = segment_push(segment, bucket_after(segment, home, away - step), to,
+                                 (unsigned)slot, step);
+        slot = freed;
+        away -= step + 1; /* the loop has counted once more */
+    }
+    *distance = away;
+    return slot;
+}
+
 bool segment_put(struct table_segment *segment, const struct table_item *item,
                  struct table_place *place) {
-    unsigned size = segment->size, home = table_home(item->position, size), at = home;
-    unsigned farthest = distance_max(size);
-    for (unsigned distance = 0; distance <= farthest; distance++) {
-        struct table_bucket *bucket = &segment->buckets[at];
-        for (unsigned slot = 0; slot < TABLE_SLOTS; slot++) {
-            if (table_bucket_element(bucket, slot) != 0) continue;
-            bucket_set(bucket, slot, item->position & 0xff, item->element, item->fresh, distance);
-            struct table_bucket *first = &segment->buckets[home];
-            if (table_meta_reach(table_bucket_meta(first)) < distance)
-                bucket_set_reach(first, distance);
-            segment->count++;
-            place->segment = segment;
-            place->bucket = at;
-            place->slot = slot;
-            return true;
-        }
-        at = at + 1 == size ? 0 : at + 1;
+    unsigned home = table_home(item->position, segment->size), at = home, distance = 0;
+    unsigned farthest = distance_max(segment->size);
+    int slot = bucket_free_slot(&segment->buckets[at]);
+    while (slot < 0 && distance < farthest) {
+        at = bucket_after(segment, home, ++distance);
+        slot = bucket_free_slot(&segment->buckets[at]);
     }
-    return false;
+    if (unlikely(slot < 0)) {
+        slot = segment_make_room(segment, home, &distance);
+        if (slot < 0) return false;
+        at = bucket_after(segment, home, distance);
+    }
+    segment_set(segment, at, (unsigned)slot, item->position & 0xff, item->element, item->fresh,
+                distance);
+    segment->count++;
+    place->segment = segment;
+    place->bucket = at;
+    place->slot = (unsigned)slot;
+    return true;
 }
 
 /* The farthest that an element of this home now stands, at most `reach`. */

@@ -1,8 +1,8 @@
 /* epoch.h: who may still see a node.
  *
  * A view freezes everything at once by ending an epoch. Each node (a table's directory page, a
- * segment, a tree node, a large value) carries the epoch it was born in; a node born in or before the
- * epoch of an open view may be seen by that view's reader on another thread, and is no longer
+ * segment, a tree node, a large value) carries the epoch it was born in; a node born in or before
+ * the epoch of an open view may be seen by that view's reader on another thread, and is no longer
  * changed: a writer changes a copy, and retires the old node instead of freeing it.
  *
  *     epoch      1      2      3      4 = now
@@ -23,8 +23,8 @@ struct epoch_limbo_block;
 enum { EPOCH_VIEWS_MAX = 64 }; /* open at a time */
 
 struct epochs {
-    uint32_t now;    /* what new nodes are born in; starts at 1 */
-    uint32_t frozen; /* the newest open view's epoch, 0 when none is open */
+    uint32_t now;                   /* what new nodes are born in; starts at 1 */
+    uint32_t frozen;                /* the newest open view's epoch, 0 when none is open */
     uint32_t open[EPOCH_VIEWS_MAX]; /* epochs of the open views, oldest first */
     uint32_t open_count;
     struct epoch_limbo_block *first, *last; /* retired nodes, in the order of their deaths */

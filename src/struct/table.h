@@ -3,38 +3,40 @@
  *
  * Layout
  *
- *     hash, 64 bits:  | root r bits | page d bits | ...          the directory, a trie of two levels
- *                     | local depth L      | position, 13 bits | ...
+ *     hash, 64 bits:  | root r bits | page d bits | ...          the directory, a trie of two
+ * levels | local depth L      | position, 13 bits | ...
  *
- *     root: 2^r words          page: header, 2^d words, d <= 9      segment: header line + n buckets
- *     +----+                   +----+                               +--------------------------------+
- *     |  --+---> page          |  --+---> segment                   | born, L, n, count, bound       |
- *     +----+                   +----+                               +--------------------------------+
- *     |  --+---> page          |  --+---> the same segment          | bucket 0, a cache line         |
- *     +----+                   +----+     (when L < r + d)          | bucket 1 ...                   |
+ *     root: 2^r words          page: header, 2^d words, d <= 9      segment: header line + n
+ * buckets
+ *     +----+                   +----+ +--------------------------------+ |  --+---> page          |
+ * --+---> segment                   | born, L, n, count, bound       |
+ *     +----+                   +----+ +--------------------------------+ |  --+---> page          |
+ * --+---> the same segment          | bucket 0, a cache line         |
+ *     +----+                   +----+     (when L < r + d)          | bucket 1 ... |
  *                                                                   +--------------------------------+
- *     A word is a pointer with n and L in its upper 16 bits, so that a lookup touches one word of the
- *     page and one bucket, and no header.
+ *     A word is a pointer with n and L in its upper 16 bits, so that a lookup touches one word of
+ * the page and one bucket, and no header.
  *
  *     bucket, 64 bytes: 10 elements of 40 bits, 10 tags of 8 bits, and 32 bits:
  *         per slot: born since the segment (1 bit), distance from its home bucket (2 bits, 0 to 3)
  *         per bucket: how far an element of this home may stand (2 bits)
  *
- * An element's home is bucket position * n >> 13, its tag the position's low 8 bits. As n is at least 32
- * in all but the smallest tables, bucket and tag give the whole position back: a segment changes its size
- * (39, 47, 55, 63, 79 buckets: with the header jemalloc's classes from 2,560 to 5,120 bytes) without touching
- * one element. It splits into two when the largest is 90 % full, and merges with its buddy when both
- * would be well below that. So the load stays between 0.72 and 0.9, about 8 bytes an element.
+ * An element's home is bucket position * n >> 13, its tag the position's low 8 bits. As n is at
+ * least 32 in all but the smallest tables, bucket and tag give the whole position back: a segment
+ * changes its size (39, 47, 55, 63, 79 buckets: with the header jemalloc's classes from 2,560 to
+ * 5,120 bytes) without touching one element. It splits into two when the largest is 90 % full, and
+ * merges with its buddy when both would be well below that. So the load stays between 0.72 and 0.9,
+ * about 8 bytes an element.
  *
- * Order and SCAN. Directory, position and range reduction keep the order of hashes, so a cursor is a
- * place in the space of hashes (its upper 48 bits): everything before it has been returned. Growth,
- * splits and merges do not move an element in that order; a bucket that the cursor cuts is returned
- * whole, so elements may come twice, and none that stays is missed.
+ * Order and SCAN. Directory, position and range reduction keep the order of hashes, so a cursor is
+ * a place in the space of hashes (its upper 48 bits): everything before it has been returned.
+ * Growth, splits and merges do not move an element in that order; a bucket that the cursor cuts is
+ * returned whole, so elements may come twice, and none that stays is missed.
  *
  * Views. Root, pages and segments carry their birth; a writer copies root, page and segment on the
- * way to what it changes when a view can see them, and retires the old ones. An element that was put in
- * since its segment was born is `fresh`: no view can see it. Whether an element may be changed in place is
- * table_may_change. Lookups change nothing.
+ * way to what it changes when a view can see them, and retires the old ones. An element that was
+ * put in since its segment was born is `fresh`: no view can see it. Whether an element may be
+ * changed in place is table_may_change. Lookups change nothing.
  *
  * Bounds. Each segment and each page keep a lower bound of a number that the owner attaches to
  * elements (their time of expiry), so that due elements are found without an index of them. */
@@ -88,8 +90,8 @@ void table_presize(struct table *table, size_t count);
 static inline void table_prefetch_directory(const struct table *table, uint64_t hash);
 static inline void table_prefetch_bucket(const struct table *table, uint64_t hash);
 
-/* First element with this hash's tag for which matches(context, element) is true; 0 when none. `place`
- * may be NULL. Inlined, so that `matches` is too. */
+/* First element with this hash's tag for which matches(context, element) is true; 0 when none.
+ * `place` may be NULL. Inlined, so that `matches` is too. */
 typedef bool table_matches(const void *context, table_element element);
 static inline table_element table_find(const struct table *table, uint64_t hash,
                                        table_matches *matches, const void *context,
@@ -100,7 +102,8 @@ static inline table_element table_candidate(const struct table *table, uint64_t 
 /* Add an element that the caller knows is absent. Always succeeds. It is fresh. */
 void table_insert(struct table *table, uint64_t hash, table_element element,
                   struct table_place *place);
-/* May what stands here be changed in place, or can a view see it? False only while a view is open. */
+/* May what stands here be changed in place, or can a view see it? False only while a view is open.
+ */
 static inline bool table_may_change(const struct table *table, const struct table_place *place);
 /* Put another element in the place of this one; it is fresh. The old one is the caller's to retire
  * (if !table_may_change before) or to free. */
@@ -108,8 +111,8 @@ void table_replace(struct table *table, struct table_place *place, table_element
 /* Take the element out. As with table_replace it is the caller's to retire or free. */
 void table_remove(struct table *table, struct table_place *place);
 
-/* Call `visit` for each element of at least one bucket at the cursor, return the next cursor, 0 at the
- * end. Start with 0. Cursors are below 2^48. `visit` must not change the table. */
+/* Call `visit` for each element of at least one bucket at the cursor, return the next cursor, 0 at
+ * the end. Start with 0. Cursors are below 2^48. `visit` must not change the table. */
 typedef void table_visit(void *context, table_element element);
 uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit *visit, void *context);
 
@@ -118,12 +121,12 @@ table_element table_random(const struct table *table, uint64_t (*random)(void *)
 
 /* Lower the bound of the segment at `place` (and above it) to at most `bound`. */
 void table_note_bound(struct table *table, struct table_place *place, int64_t bound);
-/* Visit the elements of one segment whose bound is at most `limit`; what `bound_of` returns for each
- * (TABLE_NO_BOUND for none) makes the segment's new bound; elements for which it is at most `limit` are
- * handed to `due` afterwards, which may remove them (and only them, by a find of its own). *cursor goes
- * round the table, 0 at start. Looks at no more than `segments_max` headers and pages. Returns whether
- * a segment was visited: false means nothing is due as far as it looked; *wrapped says whether it came
- * to the end of the table. */
+/* Visit the elements of one segment whose bound is at most `limit`; what `bound_of` returns for
+ * each (TABLE_NO_BOUND for none) makes the segment's new bound; elements for which it is at most
+ * `limit` are handed to `due` afterwards, which may remove them (and only them, by a find of its
+ * own). *cursor goes round the table, 0 at start. Looks at no more than `segments_max` headers and
+ * pages. Returns whether a segment was visited: false means nothing is due as far as it looked;
+ * *wrapped says whether it came to the end of the table. */
 bool table_sweep(struct table *table, uint64_t *cursor, int64_t limit, size_t segments_max,
                  int64_t (*bound_of)(void *context, table_element),
                  void (*due)(void *context, table_element), void *context, bool *wrapped);
@@ -144,5 +147,7 @@ struct table_report {
     size_t segments, pages, buckets, displaced, bytes;
 };
 struct table_report table_check(const struct table *table);
+
+#include "struct/table_inline.h"
 
 #endif

@@ -1,0 +1,114 @@
+/* epoch.c: births, deaths and the views between them.
+ *
+ * Owns the limbo: a queue of retired nodes, in blocks of records. A record remembers the epoch in
+ * which its node died; views that were open then have smaller names, views opened later greater or
+ * equal ones. As deaths only grow along the queue, and views leave, the head of the queue alone
+ * decides: whatever the oldest open view cannot have seen alive may go.
+ *
+ * Must never release a node while a view that was open at its death is open, and never release
+ * more than the caller's budget in one go. */
+#include "struct/epoch.h"
+#include "base/memory.h"
+
+enum { LIMBO_BLOCK_RECORDS = 102 }; /* a block is just under 4 KiB */
+
+struct epoch_limbo_record {
+    epoch_release *release;
+    void *owner;
+    uint64_t node;
+    size_t size;
+    uint32_t died;
+};
+
+struct epoch_limbo_block {
+    struct epoch_limbo_block *next;
+    uint32_t begin, end; /* records [begin, end) wait */
+    struct epoch_limbo_record records[LIMBO_BLOCK_RECORDS];
+};
+
+void epochs_init(struct epochs *e) {
+    *e = (struct epochs){.now = 1};
+}
+
+void epochs_release(struct epochs *e) {
+    INVARIANT(e->open_count == 0);
+    while (!epochs_drain(e, SIZE_MAX))
+        continue;
+    memory_free(e->first);
+    e->first = e->last = NULL;
+}
+
+uint32_t epochs_freeze(struct epochs *e) {
+    INVARIANT(e->open_count < EPOCH_VIEWS_MAX);
+    INVARIANT(e->now < UINT32_MAX);
+    uint32_t view = e->now++;
+    e->open[e->open_count++] = view;
+    e->frozen = view;
+    return view;
+}
+
+bool epochs_thaw(struct epochs *e, uint32_t view, size_t budget) {
+    uint32_t at = 0;
+    while (at < e->open_count && e->open[at] != view)
+        at++;
+    INVARIANT(at < e->open_count);
+    for (e->open_count--; at < e->open_count; at++)
+        e->open[at] = e->open[at + 1];
+    e->frozen = e->open_count > 0 ? e->open[e->open_count - 1] : 0;
+    return epochs_drain(e, budget);
+}
+
+/* May the oldest open view have seen a node that died then? */
+static bool limbo_waits(const struct epochs *e, uint32_t died) {
+    return e->open_count > 0 && e->open[0] < died;
+}
+
+/* Take the first block away once it is used up; the last one stays, empty, for what comes next. */
+static void limbo_advance(struct epochs *e) {
+    struct epoch_limbo_block *block = e->first;
+    if (block->begin < block->end) return;
+    if (block->next == NULL) {
+        block->begin = block->end = 0;
+        return;
+    }
+    e->first = block->next;
+    memory_free(block);
+}
+
+bool epochs_drain(struct epochs *e, size_t budget) {
+    for (;; budget--) {
+        struct epoch_limbo_block *block = e->first;
+        if (block == NULL || block->begin == block->end) return true;
+        /* A copy: what is released may retire more, and the block may go. */
+        struct epoch_limbo_record record = block->records[block->begin];
+        if (limbo_waits(e, record.died)) return true;
+        if (budget == 0) return false;
+        block->begin++;
+        e->limbo_count--;
+        e->limbo_bytes -= record.size;
+        limbo_advance(e);
+        record.release(record.owner, record.node);
+    }
+}
+
+void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64_t node,
+                   size_t size) {
+    if (e->open_count == 0) {
+        release(owner, node);
+        return;
+    }
+    if (e->last == NULL || e->last->end == LIMBO_BLOCK_RECORDS) {
+        struct epoch_limbo_block *block = memory_alloc(sizeof(*block));
+        block->next = NULL;
+        block->begin = block->end = 0;
+        if (e->last == NULL)
+            e->first = block;
+        else
+            e->last->next = block;
+        e->last = block;
+    }
+    e->last->records[e->last->end++] = (struct epoch_limbo_record){
+        .release = release, .owner = owner, .node = node, .size = size, .died = e->now};
+    e->limbo_count++;
+    e->limbo_bytes += size;
+}

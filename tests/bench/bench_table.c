@@ -1,0 +1,244 @@
+/* bench_table.c: what the segment table and the slabs cost: nanoseconds an operation, bytes an
+ * element, and the worst single operation. Entries are slab blocks of 40 bytes that begin with
+ * their hash, so that looking at a candidate touches its memory, as with real keys.
+ *
+ *     bench_table [elements ...]        1000000 and 10000000 if not given */
+#include "base/hash.h"
+#include "struct/slab.h"
+#include "struct/table.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { BATCH = 64, ENTRY_SIZE = 40 };
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t hash_of_id(uint64_t id) {
+    return hash_mix(id + 0x9e3779b97f4a7c15u);
+}
+
+static uint64_t next_random(void *state) {
+    uint64_t *s = state;
+    return hash_mix(++*s * 0x9e3779b97f4a7c15u);
+}
+
+struct bench {
+    struct epochs epochs;
+    struct slab slab;
+    struct table_owner owner;
+    struct table table;
+    size_t count;
+};
+
+static uint64_t entry_hash(void *context, table_element element) {
+    struct bench *b = context;
+    return *(uint64_t *)slab_at(&b->slab, element);
+}
+
+static void entry_prefetch(void *context, table_element element) {
+    struct bench *b = context;
+    __builtin_prefetch(slab_at(&b->slab, element));
+}
+
+struct probe {
+    const struct bench *bench;
+    uint64_t hash;
+};
+
+static bool entry_matches(const void *context, table_element element) {
+    const struct probe *p = context;
+    return *(uint64_t *)slab_at(&p->bench->slab, element) == p->hash;
+}
+
+static table_element find(const struct bench *b, uint64_t hash, struct table_place *place) {
+    struct probe probe = {b, hash};
+    return table_find(&b->table, hash, entry_matches, &probe, place);
+}
+
+static void report(const char *what, uint64_t begin, size_t operations) {
+    printf("  %-34s %8.1f ns\n", what, (double)(now_ns() - begin) / (double)operations);
+}
+
+static void bench_insert(struct bench *b) {
+    uint64_t begin = now_ns(), worst = 0, last = begin;
+    size_t slow = 0;
+    for (uint64_t id = 0; id < b->count; id++) {
+        uint64_t hash = hash_of_id(id);
+        slab_handle handle = slab_alloc(&b->slab, ENTRY_SIZE);
+        *(uint64_t *)slab_at(&b->slab, handle) = hash;
+        table_insert(&b->table, hash, handle, NULL);
+        uint64_t now = now_ns();
+        if (now - last > worst) worst = now - last;
+        slow += now - last > 100000;
+        last = now;
+    }
+    report("insert, growing, with slab, timed", begin, b->count);
+    printf("  %-34s %8.1f us; over 100 us: %zu\n", "worst insert", (double)worst / 1000, slow);
+}
+
+static void bench_find(const struct bench *b, uint64_t misses) {
+    uint64_t state = 5, hashes[BATCH];
+    size_t rounds = 4000000 / BATCH, found = 0;
+    uint64_t begin = now_ns();
+    for (size_t round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < BATCH; i++) {
+            hashes[i] = hash_of_id(misses + next_random(&state) % b->count);
+            table_prefetch_directory(&b->table, hashes[i]);
+        }
+        for (size_t i = 0; i < BATCH; i++)
+            table_prefetch_bucket(&b->table, hashes[i]);
+        for (size_t i = 0; i < BATCH; i++) {
+            table_element candidate = table_candidate(&b->table, hashes[i]);
+            if (candidate != 0) __builtin_prefetch(slab_at(&b->slab, candidate));
+        }
+        for (size_t i = 0; i < BATCH; i++)
+            found += find(b, hashes[i], NULL) != 0;
+    }
+    report(misses ? "miss, batches of 64" : "find, batches of 64", begin, rounds * BATCH);
+    if (found != (misses ? 0 : rounds * BATCH)) abort();
+}
+
+static void bench_find_alone(const struct bench *b) {
+    uint64_t state = 5;
+    size_t rounds = 1000000, found = 0;
+    uint64_t begin = now_ns();
+    for (size_t i = 0; i < rounds; i++)
+        found += find(b, hash_of_id(next_random(&state) % b->count), NULL) != 0;
+    report("find, one by one", begin, rounds);
+    if (found != rounds) abort();
+}
+
+static void bench_random(const struct bench *b) {
+    uint64_t state = 5, begin = now_ns(), sum = 0;
+    for (size_t i = 0; i < 300000; i++)
+        sum += table_random(&b->table, next_random, &state);
+    report("random element", begin, 300000);
+    if (sum == 0) abort();
+}
+
+static void count_visit(void *context, table_element element) {
+    *(size_t *)context += element != 0;
+}
+
+static void bench_scan(const struct bench *b) {
+    size_t seen = 0;
+    uint64_t cursor = 0, begin = now_ns();
+    do
+        cursor = table_scan(&b->table, cursor, count_visit, &seen);
+    while (cursor != 0);
+    report("scan, an element", begin, b->count);
+    if (seen != b->count) abort();
+}
+
+/* Replace random elements while a view is open: the first touch of each segment copies it. */
+static void bench_view(struct bench *b) {
+    uint64_t begin = now_ns();
+    uint32_t view = epochs_freeze(&b->epochs);
+    printf("  %-34s %8.1f ns\n", "open a view", (double)(now_ns() - begin));
+    uint64_t state = 9, worst = 0;
+    begin = now_ns();
+    uint64_t last = begin;
+    for (size_t i = 0; i < 1000000; i++) {
+        struct table_place place;
+        table_element element = find(b, hash_of_id(next_random(&state) % b->count), &place);
+        table_replace(&b->table, &place, element);
+        uint64_t now = now_ns();
+        if (now - last > worst) worst = now - last;
+        last = now;
+    }
+    report("replace under a view, one by one", begin, 1000000);
+    printf("  %-34s %8.1f us\n", "worst replace", (double)worst / 1000);
+    printf("  %-34s %8.1f MB\n", "copied", (double)b->epochs.limbo_bytes / 1e6);
+    epochs_thaw(&b->epochs, view, SIZE_MAX);
+}
+
+static void bench_remove(struct bench *b) {
+    uint64_t begin = now_ns(), last = begin, worst = 0;
+    for (uint64_t id = 0; id < b->count; id++) {
+        struct table_place place;
+        table_element element = find(b, hash_of_id(id), &place);
+        table_remove(&b->table, &place);
+        slab_free(&b->slab, element);
+        uint64_t now = now_ns();
+        if (now - last > worst) worst = now - last;
+        last = now;
+    }
+    report("remove, shrinking, timed", begin, b->count);
+    printf("  %-34s %8.1f us\n", "worst remove", (double)worst / 1000);
+}
+
+static void bench_slab(size_t count) {
+    struct slab slab;
+    slab_init(&slab);
+    slab_handle *handles = malloc(count * sizeof(*handles));
+    uint64_t begin = now_ns(), state = 3;
+    for (size_t i = 0; i < count; i++)
+        handles[i] = slab_alloc(&slab, ENTRY_SIZE);
+    report("slab: alloc, untouched", begin, count);
+    for (size_t i = 0; i < count; i++)
+        *(uint64_t *)slab_at(&slab, handles[i]) = i;
+    begin = now_ns();
+    for (size_t i = 0; i < count; i++) {
+        slab_free(&slab, handles[i]);
+        handles[i] = slab_alloc(&slab, ENTRY_SIZE);
+    }
+    report("slab: free and alloc, in order", begin, count);
+    begin = now_ns();
+    for (size_t i = 0; i < count; i++) {
+        size_t at = next_random(&state) % count;
+        slab_free(&slab, handles[at]);
+        handles[at] = slab_alloc(&slab, 8 * (1 + at % 16));
+    }
+    report("slab: free and alloc, random", begin, count);
+    begin = now_ns();
+    for (size_t i = 0; i < count; i++)
+        slab_free(&slab, handles[i]);
+    report("slab: free", begin, count);
+    slab_release(&slab);
+    free(handles);
+}
+
+static void bench_run(size_t count) {
+    struct bench *b = calloc(1, sizeof(*b));
+    b->count = count;
+    b->owner = (struct table_owner){b, entry_hash, entry_prefetch};
+    epochs_init(&b->epochs);
+    slab_init(&b->slab);
+    table_init(&b->table, &b->epochs, &b->owner);
+    printf("%zu elements\n", count);
+    bench_insert(b);
+    struct table_report structure = table_check(&b->table);
+    printf("  %-34s %8.2f bytes; load %.3f, displaced %.3f\n", "table, an element",
+           (double)structure.bytes / (double)count,
+           (double)count / (double)(structure.buckets * TABLE_SLOTS),
+           (double)structure.displaced / (double)count);
+    printf("  %-34s %8.2f bytes\n", "slab, an element",
+           (double)slab_report(&b->slab).chunk_bytes / (double)count);
+    bench_find(b, 0);
+    bench_find(b, UINT64_C(1) << 40);
+    bench_find_alone(b);
+    bench_random(b);
+    bench_scan(b);
+    bench_view(b);
+    bench_remove(b);
+    table_release(&b->table);
+    slab_release(&b->slab);
+    epochs_release(&b->epochs);
+    free(b);
+    bench_slab(count);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        bench_run(1000000);
+        bench_run(10000000);
+    }
+    for (int i = 1; i < argc; i++)
+        bench_run(strtoull(argv[i], NULL, 10));
+    return 0;
+}

@@ -45,7 +45,12 @@ static void expand(void *context, const char *pattern, bool (*each)(void *, cons
         each(each_context, "d/2.conf");
 }
 
-static const struct config_reader reader = {.read = read_file, .expand = expand};
+static int enter(void *context, const char *path) {
+    (void)context;
+    return strcmp(path, "/nosuch") == 0 ? -ENOENT : 0;
+}
+
+static const struct config_reader reader = {.read = read_file, .expand = expand, .enter = enter};
 
 static void load(struct config *config, const char *text) {
     struct config_fault fault = {0};
@@ -398,6 +403,7 @@ static void test_file_faults(void **state) {
         {"appenddirname \"\"", "appenddirname can't be empty"},
         {"unixsocketperm 999", "argument couldn't be parsed as an octal number"},
         {"unixsocketperm 1777", "argument must be between 0 and 777 inclusive"},
+        {"dir /nosuch", "No such file or directory"},
         {"save 900", "Invalid save parameters"},
         {"save \"900 1\" \"300 10\"", "Invalid save parameters"},
     };

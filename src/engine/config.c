@@ -78,11 +78,12 @@ void config_observe(struct config *config, const char *name, config_observe_func
 
 void config_amend(struct config *config, enum config_index index, struct bytes text) {
     const struct config_directive *directive = &config_directives[index];
-    INVARIANT(directive->kind->format == config_kind_text.format);
-    struct bytes *field = config_field(config, directive);
-    struct bytes copy = config_text_copy(text);
-    config_text_release(field);
-    *field = copy;
+    union config_value value;
+    char error[CONFIG_ERROR_SIZE];
+    bool parsed = config_value_parse(directive, &text, 1, NULL, false, &value, error);
+    if (!parsed) invariant_panic("%s: %s", directive->name, error);
+    config_value_release(directive, config_field(config, directive));
+    memcpy(config_field(config, directive), &value, directive->kind->size);
 }
 
 /* ---- GET ---- */

@@ -195,7 +195,8 @@ typedef bool config_observe_function(void *context, struct config *config, char 
 void config_observe(struct config *config, const char *name, config_observe_function *function,
                     void *context);
 
-/* Put a text in a field (dir, once its absolute path is known; pidfile's default); tells nobody. */
+/* Put a value, as written in a file, in a field: what the start finds out (the absolute path of
+ * dir, how many clients the system allows). It must be right; nobody is told. */
 void config_amend(struct config *config, enum config_index index, struct bytes text);
 
 /* ---- CONFIG GET and SET ---- */

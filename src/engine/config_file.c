@@ -124,6 +124,12 @@ static bool include(struct load *load, const struct config_list *words) {
 
 /* ---- lines ---- */
 
+/* dir holds from its line on: the includes behind it are relative to it, as in Redis. */
+static bool enter(struct load *load, struct bytes path) {
+    int result = load->reader->enter(load->reader->context, path.data);
+    return result == 0 || config_refuse(load->fault->reason, "%s", strerror(-result));
+}
+
 static bool load_directive(struct load *load, const struct config_directive *d,
                            const struct bytes *words, size_t count) {
     size_t index = (size_t)(d - config_directives);
@@ -137,6 +143,7 @@ static bool load_directive(struct load *load, const struct config_directive *d,
     }
     config_value_release(d, field);
     memcpy(field, &value, d->kind->size);
+    if (index == CONFIG_dir && !enter(load, load->config->dir)) return false;
     load->seen[index] = true;
     load->config->given[index] = true;
     if (index != CONFIG_include) return true;

@@ -18,6 +18,8 @@ struct config_reader {
     /* Call `each` for the files that match a pattern, in order, until it returns false. */
     void (*expand)(void *context, const char *pattern,
                    bool (*each)(void *each_context, const char *path), void *each_context);
+    /* Make a folder the present one, for dir; 0 or a negative errno value. */
+    int (*enter)(void *context, const char *path);
 };
 
 struct config_fault {

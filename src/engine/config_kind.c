@@ -212,7 +212,7 @@ static void memory_write(const struct config_directive *directive, const void *v
 }
 
 const struct config_kind config_kind_memory = {
-    .description = "memory (bytes, or with kb, mb, gb)",
+    .description = "memory",
     .size = sizeof(uint64_t),
     .words_min = 1,
     .words_max = 1,

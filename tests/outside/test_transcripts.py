@@ -10,6 +10,7 @@ FOLDER = pathlib.Path(__file__).parent / "transcripts"
 
 
 def sections():
+    found = []
     for path in sorted(FOLDER.glob("*.txt")):
         for section in transcript.read(path):
             marks = []
@@ -17,7 +18,8 @@ def sections():
                 marks.append(pytest.mark.since(section.flags["since"]))
             if "ours" in section.flags:
                 marks.append(pytest.mark.ours(section.flags["ours"]))
-            yield pytest.param(section, id=f"{path.stem}: {section.title}, resp{section.protocol}", marks=marks)
+            found.append(pytest.param(section, id=f"{path.stem}: {section.title}, resp{section.protocol}", marks=marks))
+    return found
 
 
 @pytest.mark.parametrize("section", sections())

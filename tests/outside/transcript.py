@@ -44,7 +44,8 @@ def render(reply):
     if isinstance(reply, harness.Status):
         return "+" + reply.decode(errors="backslashreplace")
     if isinstance(reply, harness.Error):
-        return "-" + reply.decode(errors="backslashreplace")
+        text = "-" + reply.decode(errors="backslashreplace")
+        return text[:-1] + "\\x20" if text.endswith(" ") else text  # editors eat blanks at a line's end
     if isinstance(reply, harness.Verbatim):
         return f"={reply[:4].decode()}{quote(reply[4:])}"
     if isinstance(reply, bytes):

@@ -1,0 +1,262 @@
+"""What may differ between Redstart and the peer, Debian's redis-server 7.0.15: every exception, with its reason.
+
+Two kinds. An ordering or a measurement that no two servers share is compared by a rule that looks at the rest of
+the reply (COMPARISONS). A behaviour in which Redstart follows a newer Redis is listed under KNOWN. Whatever is in
+neither list has to be equal byte for byte.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Callable
+
+from generator import COMMANDS
+from wire import elements, parse
+
+TOLERANCE_MS = 10_000  # the servers get a command at slightly different times, on a busy machine even more
+
+
+@dataclass(frozen=True)
+class Known:
+    name: str
+    command: re.Pattern  # matched against the arguments, in upper case, joined by blanks
+    allows: Callable[[bytes, bytes], bool]  # (our reply, the peer's reply)
+    reason: str
+
+
+def known(name, command, allows, reason):
+    return Known(name, re.compile(command.encode(), re.S), allows, reason)
+
+
+def peer_lacks_it(ours, peer):
+    return peer.startswith(b"-ERR unknown subcommand")
+
+
+KNOWN = [
+    known(
+        "client-setinfo", r"CLIENT SETINFO( .*)?", peer_lacks_it,
+        "CLIENT SETINFO is of Redis 7.2: clients tell their library with it",
+    ),
+    known(
+        "client-no-touch", r"CLIENT NO-TOUCH( .*)?", peer_lacks_it,
+        "CLIENT NO-TOUCH is of Redis 7.2",
+    ),
+    known(
+        "client-kill-maxage", r"CLIENT KILL (.* )?MAXAGE .*", lambda ours, peer: peer == b"-ERR syntax error\r\n",
+        "the filter MAXAGE of CLIENT KILL is of Redis 7.4",
+    ),
+]  # fmt: skip
+
+
+# Rules of comparison: (command, function(arguments, ours, peer, context) -> equal?). Errors are never bent.
+
+
+def integers_close(tolerance):
+    def compare(arguments, ours, peer, context):
+        if not (ours[:1] == peer[:1] == b":"):
+            return False
+        ours, peer = int(ours[1:]), int(peer[1:])
+        return ours >= 0 and peer >= 0 and abs(ours - peer) <= tolerance
+
+    return compare
+
+
+def same_kind(arguments, ours, peer, context):
+    return ours[:1] == peer[:1] and (ours[:3] == b"$-1") == (peer[:3] == b"$-1")
+
+
+def same_elements(arguments, ours, peer, context):
+    if ours[:1] != peer[:1]:
+        return False
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    return ours is not None and peer is not None and sorted(map(repr, ours)) == sorted(map(repr, peer))
+
+
+def same_pairs(arguments, ours, peer, context):
+    if ours[:1] != peer[:1]:
+        return False
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    return dict(zip(ours[::2], ours[1::2])) == dict(zip(peer[::2], peer[1::2])) and len(ours) == len(peer)
+
+
+def dbsize(arguments, ours, peer, context):
+    """Keys that were stored with a time in the past count until somebody finds them."""
+    if not (ours[:1] == peer[:1] == b":"):
+        return False
+    return abs(int(ours[1:]) - int(peer[1:])) <= context.lingering
+
+
+def scan(arguments, ours, peer, context):
+    """Where a cursor leads is the server's own; a whole scan in one call gives the same keys."""
+    if ours[:1] != b"*" or peer[:1] != b"*":
+        return False
+    ours, peer = parse(ours), parse(peer)
+    shape = all(len(r) == 2 and isinstance(r[0], bytes) and r[0].isdigit() and isinstance(r[1], list) for r in (ours, peer))
+    if not shape or arguments[1] != b"0" or b"100000" not in arguments:
+        return shape
+    return ours[0] == peer[0] == b"0" and sorted(ours[1]) == sorted(peer[1])
+
+
+def hello(arguments, ours, peer, context):
+    """Version and the connection's number are each server's own."""
+    if ours[:1] != peer[:1]:
+        return False
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    own = (b"version", b"id")
+    return [(k, v) for k, v in zip(ours[::2], ours[1::2]) if k not in own] == [
+        (k, v) for k, v in zip(peer[::2], peer[1::2]) if k not in own
+    ] and ours[::2] == peer[::2]
+
+
+CLIENT_FIELDS_COMPARED = {"name", "flags", "db", "sub", "psub", "ssub", "multi", "cmd", "user", "redir", "resp"}
+CLIENT_FIELDS_NEWER = {"watch", "lib-name", "lib-ver", "io-thread", "tot-net-in", "tot-net-out", "tot-cmds"}
+
+
+def client_lines(reply):
+    """The lines of CLIENT LIST: the names in their order, and what is comparable."""
+    value = parse(reply)
+    text = (value[1][4:] if isinstance(value, tuple) else value).decode()
+    lines = []
+    for line in text.splitlines():
+        pairs = [field.partition("=")[::2] for field in line.split(" ")]
+        names = [name for name, _ in pairs if name not in CLIENT_FIELDS_NEWER]
+        values = {name: value for name, value in pairs if name in CLIENT_FIELDS_COMPARED}
+        values["flags"] = values.get("flags", "").replace("T", "") or "N"  # T is NO-TOUCH
+        lines.append((names, values))
+    return lines
+
+
+def client_list(arguments, ours, peer, context):
+    """Addresses, numbers and sizes are each server's own; Redis 7.2 and 7.4 added fields, 7.2 the flag T."""
+    return ours[:1] == peer[:1] and sorted(map(repr, client_lines(ours))) == sorted(map(repr, client_lines(peer)))
+
+
+def info(arguments, ours, peer, context):
+    """Values are measurements; the sections are the same and in the same order. Redis 7.4 has some that 7.0 lacks."""
+    if ours[:1] != peer[:1]:
+        return False
+    headings = [re.findall(rb"^# (.*?)\r$", reply, re.M) for reply in (ours, peer)]
+    newer = {b"Keysizes", b"Threads"}
+    return [h for h in headings[0] if h not in newer] == headings[1]
+
+
+def command_table(arguments, ours, peer, context):
+    """Names that only the peer has are later issues' commands."""
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    return {name for name in ours if name in COMMANDS} == {name for name in peer if name in COMMANDS}
+
+
+def unordered(value):
+    """A parsed reply with its sets, and arrays of simple strings, in order."""
+    children = elements(value)
+    if children is None:
+        return value
+    children = [unordered(child) for child in children]
+    is_set = isinstance(value, tuple) and value[0] == b"~"
+    if is_set or all(isinstance(child, tuple) and child[0] == b"+" for child in children):
+        children.sort(key=repr)
+    return children
+
+
+def command_info(arguments, ours, peer, context):
+    """Name, arity, flags, keys, categories and key specifications; not tips, which grew, nor subcommands."""
+    if ours[:1] != peer[:1]:
+        return False
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    return len(ours) == len(peer) and all(
+        (a is None and b is None) or (a and b and unordered(a[:7]) == unordered(b[:7]) and unordered(a[8]) == unordered(b[8]))
+        for a, b in zip(ours, peer)
+    )
+
+
+def command_docs(arguments, ours, peer, context):
+    """Our sentences are our own; since, group and the name have to agree."""
+
+    def facts(reply):
+        found = elements(parse(reply))
+        result = {}
+        for name, entry in zip(found[::2], found[1::2]):
+            entry = elements(entry)
+            pairs = dict(zip(entry[::2], map(repr, entry[1::2])))
+            result[name] = {key: pairs.get(key) for key in (b"since", b"group")}
+        return result
+
+    return ours[:1] == peer[:1] and facts(ours) == facts(peer)
+
+
+def help_text(arguments, ours, peer, context):
+    """The first line and the last two are fixed; the sentences between are our own."""
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    return ours is not None and peer is not None and ours[0] == peer[0] and ours[-2][1] == peer[-2][1]
+
+
+def debug_object(arguments, ours, peer, context):
+    """The same fields; where the value stands, when it was used and how long its RDB form is are measurements."""
+    field = re.compile(rb"(at|refcount|encoding|serializedlength|lru|lru_seconds_idle):(\S+)")
+    ours, peer = field.findall(ours), field.findall(peer)
+    fixed = (b"refcount", b"encoding")
+    return [n for n, _ in ours] == [n for n, _ in peer] and [v for n, v in ours if n in fixed] == [
+        v for n, v in peer if n in fixed
+    ]
+
+
+def digests(arguments, ours, peer, context):
+    """How a digest is computed is each server's own; that equal data has equal digests is tested elsewhere."""
+    return re.sub(rb"[0-9a-f]{40}", b"", ours) == re.sub(rb"[0-9a-f]{40}", b"", peer)
+
+
+COMPARISONS = {
+    b"TTL": integers_close(TOLERANCE_MS // 1000),
+    b"PTTL": integers_close(TOLERANCE_MS),
+    b"EXPIRETIME": integers_close(TOLERANCE_MS // 1000),
+    b"PEXPIRETIME": integers_close(TOLERANCE_MS),
+    b"KEYS": same_elements,
+    b"RANDOMKEY": same_kind,
+    b"SCAN": scan,
+    b"DBSIZE": dbsize,
+    b"TIME": same_kind,
+    b"LOLWUT": same_kind,
+    b"INFO": info,
+    b"HELLO": hello,
+    b"OBJECT IDLETIME": integers_close(TOLERANCE_MS // 1000),
+    b"OBJECT FREQ": integers_close(255),
+    b"CLIENT ID": integers_close(1 << 62),
+    b"CLIENT INFO": client_list,
+    b"CLIENT LIST": client_list,
+    b"CONFIG GET": same_pairs,
+    b"COMMAND COUNT": integers_close(1000),
+    b"COMMAND LIST": command_table,
+    b"COMMAND INFO": command_info,
+    b"COMMAND DOCS": command_docs,
+    b"DEBUG OBJECT": debug_object,
+    b"DEBUG DIGEST": digests,
+    b"DEBUG DIGEST-VALUE": digests,
+    b"OBJECT HELP": help_text,
+    b"CLIENT HELP": help_text,
+    b"CONFIG HELP": help_text,
+    b"COMMAND HELP": help_text,
+    b"DEBUG HELP": help_text,
+}
+
+
+@dataclass
+class Context:
+    lingering: int = 0  # keys stored with a time in the past since everything was flushed
+
+
+def is_allowed(arguments, ours, peer, context):
+    """True where two replies that are not the same bytes are nevertheless no difference."""
+    upper = [argument.upper() for argument in arguments]
+    if ours is not None and peer is not None:
+        if not (ours.startswith(b"-") or peer.startswith(b"-")):
+            rule = COMPARISONS.get(b" ".join(upper[:2])) or COMPARISONS.get(upper[0])
+            if rule:
+                try:
+                    if rule(arguments, ours, peer, context):
+                        return True
+                except (ValueError, TypeError, IndexError, AssertionError):
+                    pass  # not even of the expected shape
+        joined = b" ".join(upper)
+        for entry in KNOWN:
+            if entry.command.fullmatch(joined) and entry.allows(ours, peer):
+                return True
+    return False

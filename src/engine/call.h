@@ -1,12 +1,13 @@
 /* call.h: one command being run: what a handler gets, and all that it may do.
  *
- * A handler reads its arguments, asks for keys, does the value's operation, writes one reply, and says
- * what it changed. What it must never do: keep a slice beyond its return, write a second reply, look at a
- * socket, ask a clock (now_ms is the time of the whole turn).
+ * A handler reads its arguments, asks for keys, does the value's operation, writes one reply, and
+ * says what it changed. What it must never do: keep a slice beyond its return, write a second
+ * reply, look at a socket, ask a clock (now_ms is the time of the whole turn).
  *
- * Effects. A handler that changed something calls call_changed for each key; if it says nothing more, the
- * journal gets the command as it came. A command whose words would not give the same result again (relative
- * times, random picks, floats) says what the journal shall have: call_effect, once for each command. */
+ * Effects. A handler that changed something calls call_changed for each key; if it says nothing
+ * more, the journal gets the command as it came. A command whose words would not give the same
+ * result again (relative times, random picks, floats) says what the journal shall have:
+ * call_effect, once for each command. */
 #ifndef REDSTART_ENGINE_CALL_H
 #define REDSTART_ENGINE_CALL_H
 
@@ -30,8 +31,8 @@ struct call {
     struct reply *reply;
     struct database *database; /* the session's selected one */
     int64_t now_ms;
-    uint64_t changes; /* call_changed's count: what INFO calls changes since the last save */
-    bool failed;      /* an error was replied */
+    uint64_t changes;  /* call_changed's count: what INFO calls changes since the last save */
+    bool failed;       /* an error was replied */
     bool effects_said; /* call_effect or call_effect_none was called */
 };
 
@@ -64,13 +65,14 @@ bool call_parse_double(struct call *call, uint32_t index, double *out, const cha
 
 struct key call_key(const struct call *call, uint32_t index);
 
-/* Find the key of an argument for reading: counted as hit or miss, its clock touched. An expired one is
- * removed and counts as absent. */
+/* Find the key of an argument for reading: counted as hit or miss, its clock touched. An expired
+ * one is removed and counts as absent. */
 const struct entry *call_read(struct call *call, uint32_t index);
 /* The same, for a value of one type: false after a WRONGTYPE reply; *entry is NULL when absent. */
 bool call_read_type(struct call *call, uint32_t index, enum value_type type,
                     const struct entry **entry);
-/* Find it without touching its clock or counting (TTL, TYPE, EXISTS count but OBJECT does not touch). */
+/* Find it without touching its clock or counting (TTL, TYPE, EXISTS count but OBJECT does not
+ * touch). */
 const struct entry *call_peek(struct call *call, uint32_t index);
 /* Find it for changing it (see database.h). */
 struct spot call_locate(struct call *call, uint32_t index);

@@ -47,9 +47,10 @@ struct server {
     struct session **sessions; /* the registry, dense */
     uint32_t session_count, session_capacity;
     uint64_t session_next_id;
+    struct session *close_first; /* sessions to close at the end of the turn */
 
     /* The time of this turn. */
-    int64_t now_ms;           /* since 1970 */
+    int64_t now_ms; /* since 1970 */
     int64_t monotonic_ms;
     int64_t monotonic_us;
     int64_t started_ms, started_monotonic_ms;
@@ -60,19 +61,26 @@ struct server {
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     uint64_t changes_since_save;
     int64_t last_save_s;
-    int64_t housekeeping_due_us; /* monotonic */
+    int64_t housekeeping_due_us;  /* monotonic */
+    uint32_t session_checked;     /* index of the session that housekeeping looks at next */
+    bool resume_held;             /* a pause ended */
+    bool drain_unfinished;        /* nodes of a closed view wait to be freed */
+    uint64_t disposals, disposed; /* given to workers to free: under way, and in all */
     uint64_t housekeeping_count;
-    uint64_t sweep_database;     /* which the active expiry looks at next */
-    bool sweep_unfinished;       /* something due was left for the next turn */
+    uint32_t sweep_database; /* which the active expiry looks at next */
+    bool sweep_unfinished;   /* something due was left for the next turn */
 
     bool shutdown_wanted;
-    bool shutdown_asap_nosave, shutdown_save;
     bool stopped;
     int exit_code;
     char run_id[SERVER_RUN_ID_SIZE + 1];
     char replication_id[SERVER_RUN_ID_SIZE + 1];
 
     struct command_statistics *command_statistics; /* by command number */
+
+    /* Told of keyspace events (enum notify_class); NULL: nobody listens. */
+    void (*notify)(struct server *server, uint32_t database, struct bytes key, uint32_t class,
+                   const char *event);
 };
 
 struct server_options {
@@ -86,9 +94,15 @@ struct server_options {
 struct server *server_open(const struct server_options *options, char *error, size_t error_size);
 /* Listen on everything that the configuration names. */
 bool server_listen(struct server *server, char *error, size_t error_size);
+/* The TCP part again, after port or bind changed. False and a text when an address cannot be had;
+ * nothing is listened on then but what was reached. */
+bool server_listen_again(struct server *server, char *error, size_t error_size);
+void server_close_listeners(struct server *server);
+void server_accept(struct server *server, uint16_t listener);
 /* Turns until shutdown; the exit code. For the real world. */
 int server_run(struct server *server);
-/* One turn: wait at most as long as nothing is due (never in a simulated world), serve what is ready. */
+/* One turn: wait at most as long as nothing is due (never in a simulated world), serve what is
+ * ready. */
 void server_turn(struct server *server);
 void server_close(struct server *server);
 
@@ -96,6 +110,19 @@ void server_close(struct server *server);
 void server_stop(struct server *server, int exit_code);
 
 uint64_t server_random(struct server *server);
+/* Remove an entry that is past its time: counted, journaled, told. spot->entry is NULL afterwards.
+ */
+void server_expire(struct server *server, struct database *db, struct spot *spot,
+                   struct bytes name);
+/* Bytes in use: keyspace, sessions, the server itself. */
+size_t server_used_memory(const struct server *server);
+/* Close what was marked during the turn. */
+void server_close_marked(struct server *server);
+/* The session of this number, or NULL. */
+struct session *server_find_session(const struct server *server, uint64_t id);
+/* Stop serving (all or those that write) until a moment of the monotonic clock; end it. */
+void server_pause(struct server *server, enum server_pause what, int64_t until_ms);
+void server_unpause(struct server *server);
 
 /* A session for a socket that was accepted, or without one (IO_NONE). */
 struct session *session_open(struct server *server, io_socket socket, uint16_t listener);

@@ -1,7 +1,7 @@
 /* session.h: one client's connection and what it has agreed with the server.
  *
- * A session owns its input (bytes received and not yet parsed), its parser, its output (bytes that have
- * not left), and its settings. Sessions are kept in the server's registry, by number. */
+ * A session owns its input (bytes received and not yet parsed), its parser, its output (bytes that
+ * have not left), and its settings. Sessions are kept in the server's registry, by number. */
 #ifndef REDSTART_ENGINE_SESSION_H
 #define REDSTART_ENGINE_SESSION_H
 
@@ -23,16 +23,21 @@ enum session_flag {
     SESSION_NO_TOUCH = 1 << 4,
     SESSION_REPLY_OFF = 1 << 5,
     SESSION_REPLY_SKIP_NEXT = 1 << 6,
-    SESSION_REPLY_SKIP = 1 << 7, /* the present command */
-    SESSION_PAUSED = 1 << 8,     /* its next request waits for the end of CLIENT PAUSE */
-    SESSION_QUEUED = 1 << 9,     /* stands in the server's list of sessions with work */
-    SESSION_WANTS_WRITE = 1 << 10, /* the poller watches for writability */
+    SESSION_QUEUED = 1 << 9,       /* stands in the server's list of sessions with work */
+    SESSION_WANTS_WRITE = 1 << 10, /* output waits for the peer */
     SESSION_IN_BATCH = 1 << 11,
-    SESSION_INTERNAL = 1 << 12, /* has no socket: scripts, replay, tests */
-    SESSION_FLUSHING = 1 << 13, /* in the batch's list of sessions with output */
+    SESSION_INTERNAL = 1 << 12,  /* has no socket: scripts, replay, tests */
+    SESSION_FLUSHING = 1 << 13,  /* in the turn's list of sessions with output */
+    SESSION_MORE = 1 << 14,      /* its input may hold a whole request: parse before receiving */
+    SESSION_IN_OUTBOX = 1 << 15, /* its reply is being written into the outbox, not a chunk */
 };
 
-enum session_class { SESSION_CLASS_NORMAL, SESSION_CLASS_REPLICA, SESSION_CLASS_PUBSUB };
+enum session_class {
+    SESSION_CLASS_NORMAL,
+    SESSION_CLASS_REPLICA,
+    SESSION_CLASS_PUBSUB,
+    SESSION_CLASS_COUNT,
+};
 
 struct session {
     struct server *server;
@@ -44,32 +49,70 @@ struct session {
     bool authenticated;
     uint16_t listener; /* which of the server's listeners it came by */
 
-    struct buffer input;     /* received, not yet parsed away; empty for most */
-    size_t input_position;   /* where in input the next request begins */
-    size_t input_peak;
+    struct buffer input;   /* received, not yet parsed away; empty for most */
+    size_t input_position; /* where in input the next request begins */
+    struct bytes unread;   /* the same, or in the inbox; only during a batch */
     struct request_parser parser;
     struct session_held *held; /* requests parsed and not run, oldest first (pause, blocking) */
 
     struct reply reply;
+    struct reply *muted; /* while a command runs whose reply is not wanted: the real one */
     struct output output;
-    uint64_t depends_on;      /* journal offset that the newest reply depends on */
+    uint64_t depends_on;         /* journal offset that the newest reply depends on */
     int64_t soft_limit_since_ms; /* output over its soft limit since; 0: is not */
 
-    const struct command *last_command;
+    const char *protocol_error; /* found by the parser, to be answered behind what came before */
+
+    const struct command *last_command; /* top level, as last looked up */
+    const struct command *last_executed;
     uint64_t id;
     int64_t created_ms, active_ms; /* monotonic */
     uint64_t commands, bytes_in, bytes_out;
-    char *name;            /* NULL: none */
-    char *library_name;    /* CLIENT SETINFO */
+    char *name;         /* NULL: none */
+    char *library_name; /* CLIENT SETINFO */
     char *library_version;
     struct session *queue_next; /* of the sessions with work */
+    struct session *flush_next; /* of the sessions with output */
+    struct session *close_next; /* of the sessions to close */
+    char *reply_base;           /* where the reply being written began in its piece or chunk */
     uint32_t index;             /* in the registry's array */
+    uint32_t watched;           /* interest that the poller knows */
 };
 
-/* Nothing of the session is looked at again after its batch. */
-static inline void session_close_later(struct session *session) {
-    session->flags |= SESSION_CLOSE_NOW;
-}
+/* Requests that were parsed and could not run yet: CLIENT PAUSE, later blocking. The words are
+ * copies. */
+struct session_held {
+    struct session_held *next;
+    struct request request;
+    struct bytes words[];
+};
+/* Takes the request's blobs. */
+void session_hold(struct session *session, struct request *request);
+/* The oldest, now the caller's to free with session_drop_held; NULL when there is none. */
+struct session_held *session_take_held(struct session *session);
+void session_drop_held(struct session_held *held);
+
+/* Where the session's replies go: begin before the first of a run of requests, end after the last.
+ * In between `reply` may be written. */
+void session_reply_begin(struct session *session);
+void session_reply_end(struct session *session);
+/* The reply of the present command is wanted after all. */
+void session_unmute(struct session *session);
+/* Send to a session that is not the one executing: a push, a late reply. */
+void session_send(struct session *session, struct bytes encoded);
+/* The batch will try to send what waits. */
+void session_flush_later(struct session *session);
+/* Send what may leave. False when the session is to be closed. */
+bool session_flush(struct session *session);
+/* False when it is over the output limits of its class, and is to be closed. */
+bool session_check_output(struct session *session);
+/* Bytes that wait, in chunks and outbox. */
+size_t session_output_size(const struct session *session);
+
+/* Closed at the end of the turn; nothing more of it is executed or sent. */
+void session_close_later(struct session *session);
+/* The poller's interest follows from the session's state: call after changing it. */
+void session_watch(struct session *session);
 
 /* Put a text in the place of one of the names; NULL removes it. */
 void session_set_text(char **place, const struct bytes *text);

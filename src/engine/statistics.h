@@ -1,4 +1,5 @@
-/* statistics.h: what the server counts. Plain numbers that handlers and the turn add to; INFO reads them. */
+/* statistics.h: what the server counts. Plain numbers that handlers and the turn add to; INFO reads
+ * them. */
 #ifndef REDSTART_ENGINE_STATISTICS_H
 #define REDSTART_ENGINE_STATISTICS_H
 
@@ -34,7 +35,7 @@ struct statistics {
 };
 
 struct command_statistics {
-    uint64_t calls, us, rejected, failed;
+    uint64_t calls, ticks, rejected, failed; /* ticks of struct io */
 };
 
 void statistics_reset(struct statistics *statistics);

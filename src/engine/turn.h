@@ -1,8 +1,8 @@
 /* turn.h: gather, parse, prefetch, execute, commit, reply; each for a batch of sessions together.
  *
- * A turn is a wait and as many batches as there is work; a batch takes at most TURN_BATCH_SESSIONS sessions
- * and TURN_BATCH_REQUESTS requests, of one session at most TURN_SHARE; a session with more work stands in
- * line again behind the others. */
+ * A turn is a wait and as many batches as there is work; a batch takes at most TURN_BATCH_SESSIONS
+ * sessions and TURN_BATCH_REQUESTS requests, of one session at most TURN_SHARE; a session with more
+ * work stands in line again behind the others. */
 #ifndef REDSTART_ENGINE_TURN_H
 #define REDSTART_ENGINE_TURN_H
 
@@ -16,13 +16,14 @@ struct command;
 enum {
     TURN_EVENTS = 512,
     TURN_BATCH_SESSIONS = 128,
+    TURN_HASHES = 16 * 1024, /* of a batch; requests beyond go without prefetch */
     TURN_BATCH_REQUESTS = 1024,
-    TURN_SHARE = 128,                  /* requests of one session in one batch */
-    TURN_PREFETCH_KEYS = 16,           /* of one request */
-    TURN_RECEIVE_SIZE = 16 * 1024,     /* bytes asked for at once into the inbox */
-    TURN_INBOX_SIZE = 1024 * 1024,     /* where the batch's input lands */
-    TURN_OUTBOX_SIZE = 1024 * 1024,    /* where the batch's replies are written */
-    TURN_ACCEPTS = 1000,               /* new connections a turn and listener */
+    TURN_SHARE = 128,               /* requests of one session in one batch */
+    TURN_PREFETCH_KEYS = 16,        /* of one request */
+    TURN_RECEIVE_SIZE = 16 * 1024,  /* bytes asked for at once into the inbox */
+    TURN_INBOX_SIZE = 1024 * 1024,  /* where the batch's input lands */
+    TURN_OUTBOX_SIZE = 1024 * 1024, /* where the batch's replies are written */
+    TURN_ACCEPTS = 1000,            /* new connections a turn and listener */
 };
 
 struct turn_item {
@@ -35,16 +36,16 @@ struct turn_item {
 struct turn {
     struct turn_item *items;
     uint32_t item_count;
-    struct session *batch[TURN_BATCH_SESSIONS];
-    uint32_t batch_count;
     struct session *queue_first, *queue_last; /* sessions with work, in line */
+    struct session *flush_first;              /* sessions with output */
     struct request_arena arena;
     char *inbox, *outbox;
     size_t inbox_used, outbox_used;
     uint64_t *hashes; /* room for the batch's */
-    size_t hashes_used, hashes_capacity;
+    size_t hashes_used;
     char *discard; /* where muted replies go */
     size_t discard_size;
+    uint64_t ticks;            /* when the last command ended, or the batch's execution began */
     struct session *executing; /* for the crash report */
     const struct turn_item *executing_item;
 };
@@ -52,10 +53,10 @@ struct turn {
 void turn_init(struct turn *turn);
 void turn_release(struct turn *turn);
 
+/* Take the session out of all lists (it is about to be freed). */
+void turn_forget(struct server *server, struct session *session);
 /* Put the session in line, if it is not. */
 void turn_enqueue(struct server *server, struct session *session);
 /* Serve every session in line once. Sessions with more work are in line again afterwards. */
 void turn_batches(struct server *server);
-/* Run requests that were held (end of a pause). */
-
 #endif

@@ -1,12 +1,12 @@
 /* journal.h: the stream of effects.
  *
- * Every change is appended as the RESP command that makes it again, in the order of execution, to one
- * stream with one offset, counted in bytes. Changes of one turn are handed over together when the turn
- * commits. Readers (the AOF's writer, replica links, tests) get each turn's bytes as they are committed;
- * while there is no reader nothing is encoded and the offset stands still.
+ * Every change is appended as the RESP command that makes it again, in the order of execution, to
+ * one stream with one offset, counted in bytes. Changes of one turn are handed over together when
+ * the turn commits. Readers (the AOF's writer, replica links, tests) get each turn's bytes as they
+ * are committed; while there is no reader nothing is encoded and the offset stands still.
  *
- * The horizon is the highest offset whose promise is kept; a reply leaves when the offset that it depends
- * on is not beyond it. With no promise configured it is infinite. */
+ * The horizon is the highest offset whose promise is kept; a reply leaves when the offset that it
+ * depends on is not beyond it. With no promise configured it is infinite. */
 #ifndef REDSTART_JOURNAL_JOURNAL_H
 #define REDSTART_JOURNAL_JOURNAL_H
 
@@ -29,6 +29,9 @@ struct journal {
     uint64_t horizon;
     struct buffer pending; /* [committed, offset) */
     int64_t database;      /* that the last command was for, -1: unknown, SELECT comes first */
+    bool unit_open;        /* between begin and end of a unit */
+    uint32_t unit_count;   /* commands in it so far */
+    size_t unit_start;     /* where in pending its first command begins */
     struct journal_reader readers[JOURNAL_READERS_MAX];
     uint32_t reader_count;
 };
@@ -42,7 +45,8 @@ static inline bool journal_active(const struct journal *journal) {
 /* Append one command for one database. A SELECT is put in front when the database changed. */
 void journal_append(struct journal *journal, uint32_t database, const struct bytes *argv,
                     size_t argc);
-/* Between these two, commands are one unit: MULTI and EXEC stand around them when they are several. */
+/* Commands between these two are one unit: MULTI and EXEC stand around them when they are several.
+ */
 void journal_begin_unit(struct journal *journal);
 void journal_end_unit(struct journal *journal);
 /* Hand what is pending to every reader. */

@@ -3,9 +3,9 @@
  * A database's content is a store: a table of handles into a slab of entries. FLUSHDB exchanges the
  * store for an empty one, and whoever frees the old one (a worker) never meets the engine.
  *
- * Reading never changes anything: an expired entry is found like any other, and what to do about it is the
- * engine's decision (engine/keys.h). A value is changed only through the functions here, which copy what a
- * view can see. */
+ * Reading never changes anything: an expired entry is found like any other, and what to do about it
+ * is the engine's decision (engine/keys.h). A value is changed only through the functions here,
+ * which copy what a view can see. */
 #ifndef REDSTART_KEYSPACE_DATABASE_H
 #define REDSTART_KEYSPACE_DATABASE_H
 
@@ -22,6 +22,7 @@ struct key {
 
 struct store {
     struct table table;
+    struct table_owner owner; /* of the table: this store */
     struct slab slab;
     struct keyspace *keyspace; /* for its secret and its disposal of large values */
     size_t expiring;           /* entries with an expiry */
@@ -35,10 +36,11 @@ struct database {
     uint32_t number;
 };
 
-/* Where a key's entry stands, found for changing it. Valid until the database is next changed other than
- * through this spot. */
+/* Where a key's entry stands, found for changing it. Valid until the database is next changed other
+ * than through this spot. */
 struct spot {
-    struct entry *entry; /* NULL: the key is absent. Read it; change it through database_... alone */
+    struct entry
+        *entry; /* NULL: the key is absent. Read it; change it through database_... alone */
     struct table_place place;
 };
 
@@ -64,14 +66,15 @@ static inline void database_prefetch_entry(const struct database *db, uint64_t h
     if (element != 0) __builtin_prefetch(slab_at(&db->store->slab, element), 1);
 }
 
-/* Give the key this string, whatever it held. `spot` is the key's, as database_locate gave it, and stands
- * for the new entry afterwards. `expiry` is absolute, or ENTRY_NO_EXPIRY. A text that is an integer of at
- * most ENTRY_INTEGER_TEXT_MAX characters is kept as one. The clock is set to the keyspace's. */
+/* Give the key this string, whatever it held. `spot` is the key's, as database_locate gave it, and
+ * stands for the new entry afterwards. `expiry` is absolute, or ENTRY_NO_EXPIRY. A text that is an
+ * integer of at most ENTRY_INTEGER_TEXT_MAX characters is kept as one. The clock is set to the
+ * keyspace's. */
 void database_put_string(struct database *db, const struct key *key, struct spot *spot,
                          struct bytes value, int64_t expiry);
 /* The same for bytes that shall not be tried as an integer and are marked as modified (APPEND,
- * SETRANGE ...): a block of `size` bytes to fill, with the old string's first bytes kept and zeros behind
- * them. The key holds a string or nothing. */
+ * SETRANGE ...): a block of `size` bytes to fill, with the old string's first bytes kept and zeros
+ * behind them. The key holds a string or nothing. */
 char *database_resize_string(struct database *db, const struct key *key, struct spot *spot,
                              size_t size);
 void database_put_integer(struct database *db, const struct key *key, struct spot *spot,
@@ -79,8 +82,8 @@ void database_put_integer(struct database *db, const struct key *key, struct spo
 /* Takes the caller's hold on the blob. Small ones are copied into the entry and let go. */
 void database_put_blob(struct database *db, const struct key *key, struct spot *spot,
                        struct blob *blob, int64_t expiry);
-/* Copy an entry of any database (value, clock; not its expiry) to this key. `from` is not in the way of
- * the change: it is of another key, or its bytes were held. */
+/* Copy an entry of any database (value, clock; not its expiry) to this key. `from` is not in the
+ * way of the change: it is of another key, or its bytes were held. */
 void database_put_copy(struct database *db, const struct key *key, struct spot *spot,
                        const struct entry *from, int64_t expiry);
 /* ENTRY_NO_EXPIRY removes it. */
@@ -96,8 +99,8 @@ uint64_t database_scan(const struct database *db, uint64_t cursor, database_visi
 const struct entry *database_random(const struct database *db, uint64_t (*random)(void *),
                                     void *context);
 
-/* Visit the entries of one part of the database that expire at or before `now_ms`; `due` may remove each
- * of them. As table_sweep: false when nothing is due so far, *wrapped at the end. */
+/* Visit the entries of one part of the database that expire at or before `now_ms`; `due` may remove
+ * each of them. As table_sweep: false when nothing is due so far, *wrapped at the end. */
 bool database_sweep(struct database *db, int64_t now_ms, size_t segments_max,
                     void (*due)(void *context, struct database *db, const struct entry *entry),
                     void *context, bool *wrapped);

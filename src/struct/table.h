@@ -99,6 +99,9 @@ static inline table_element table_find(const struct table *table, uint64_t hash,
 /* First element whose tag matches (for the batch's prefetch), or 0. */
 static inline table_element table_candidate(const struct table *table, uint64_t hash);
 
+/* The element that stands there. */
+static inline table_element table_place_element(const struct table_place *place);
+
 /* Add an element that the caller knows is absent. Always succeeds. It is fresh. */
 void table_insert(struct table *table, uint64_t hash, table_element element,
                   struct table_place *place);

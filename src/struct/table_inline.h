@@ -187,6 +187,10 @@ static inline table_element table_candidate(const struct table *table, uint64_t 
     return table_find(table, hash, table_matches_any, NULL, NULL);
 }
 
+static inline table_element table_place_element(const struct table_place *place) {
+    return table_bucket_element(&place->segment->buckets[place->bucket], place->slot);
+}
+
 static inline bool table_may_change(const struct table *table, const struct table_place *place) {
     if (likely(table->epochs->frozen == 0)) return true;
     return !epoch_shared(table->epochs, place->segment->born) &&

@@ -1,0 +1,279 @@
+/* keys.c: commands on keys of any type: removing, naming, copying, counting. Expiry is in
+ * keys_expiry.c, walking in keys_scan.c. */
+#include "command_handlers.h"
+
+#include "base/number.h"
+#include "engine/call.h"
+#include "engine/config.h"
+#include "engine/server.h"
+
+/* ---- removing and counting ---- */
+
+static void delete_keys(struct call *call) {
+    int64_t removed = 0;
+    for (uint32_t i = 1; i < call->argc; i++) {
+        struct key key = call_key(call, i);
+        struct spot spot = call_locate_key(call, call->database, &key);
+        if (!spot.entry) continue;
+        database_remove(call->database, &spot);
+        call_changed(call, call->database, key.name, NOTIFY_GENERIC, "del");
+        removed++;
+    }
+    reply_integer(call->reply, removed);
+}
+
+void command_del(struct call *call) {
+    delete_keys(call);
+}
+
+/* Large values are freed by a worker in either case. */
+void command_unlink(struct call *call) {
+    delete_keys(call);
+}
+
+void command_exists(struct call *call) {
+    int64_t count = 0;
+    for (uint32_t i = 1; i < call->argc; i++)
+        count += call_peek(call, i) != NULL;
+    reply_integer(call->reply, count);
+}
+
+void command_touch(struct call *call) {
+    int64_t count = 0;
+    for (uint32_t i = 1; i < call->argc; i++)
+        count += call_read(call, i) != NULL;
+    reply_integer(call->reply, count);
+}
+
+void command_type(struct call *call) {
+    const struct entry *entry = call_peek(call, 1);
+    reply_simple(call->reply, entry ? value_type_name(entry_type(entry)) : "none");
+}
+
+void command_dbsize(struct call *call) {
+    reply_integer(call->reply, (int64_t)database_count(call->database));
+}
+
+/* ---- random ---- */
+
+static uint64_t random_number(void *call) {
+    return call_random(call);
+}
+
+void command_randomkey(struct call *call) {
+    enum { TRIES = 100 }; /* expired entries that are removed on the way */
+    for (int i = 0; i < TRIES; i++) {
+        const struct entry *entry = database_random(call->database, random_number, call);
+        if (!entry) break;
+        if (entry_expiry(entry) > call->now_ms) {
+            reply_bulk(call->reply, entry_key(entry));
+            return;
+        }
+        struct key key = key_make(&call->server->keyspace, entry_key(entry));
+        call_locate_key(call, call->database, &key);
+    }
+    reply_null(call->reply);
+}
+
+/* ---- naming and copying ---- */
+
+/* Give the entry of one key, with its expiry, to another key of any database, and take it from the
+ * first. */
+static void move_entry(struct call *call, const struct key *from, struct database *to_db,
+                       const struct key *to, struct spot *to_spot) {
+    struct spot from_spot = database_locate(call->database, from);
+    const struct entry *entry = from_spot.entry;
+    database_put_copy(to_db, to, to_spot, entry, entry_expiry(entry));
+    from_spot = database_locate(call->database, from);
+    database_remove(call->database, &from_spot);
+}
+
+/* False after a reply. */
+static bool rename_key(struct call *call, bool only_if_absent) {
+    struct key from = call_key(call, 1), to = call_key(call, 2);
+    struct database *db = call->database;
+    if (!call_locate_key(call, db, &from).entry) {
+        call_error_no_key(call);
+        return false;
+    }
+    bool same = bytes_equal(from.name, to.name);
+    struct spot spot = call_locate_key(call, db, &to);
+    if (only_if_absent && (same || spot.entry)) {
+        reply_integer(call->reply, 0);
+        return false;
+    }
+    if (same) return true;
+    move_entry(call, &from, db, &to, &spot);
+    call_changed(call, db, from.name, NOTIFY_GENERIC, "rename_from");
+    call_changed(call, db, to.name, NOTIFY_GENERIC, "rename_to");
+    return true;
+}
+
+void command_rename(struct call *call) {
+    if (rename_key(call, false)) reply_ok(call->reply);
+}
+
+void command_renamenx(struct call *call) {
+    if (rename_key(call, true)) reply_integer(call->reply, 1);
+}
+
+static bool parse_database(struct call *call, uint32_t index, struct database **db) {
+    int64_t number;
+    struct keyspace *keyspace = &call->server->keyspace;
+    if (!call_parse_range(call, index, INT32_MIN, INT32_MAX, &number, NULL)) return false;
+    if (number < 0 || number >= keyspace->database_count) {
+        call_error(call, "ERR DB index is out of range");
+        return false;
+    }
+    *db = &keyspace->databases[number];
+    return true;
+}
+
+void command_move(struct call *call) {
+    struct database *to_db;
+    if (!parse_database(call, 2, &to_db)) return;
+    if (to_db == call->database) {
+        call_error(call, "ERR source and destination objects are the same");
+        return;
+    }
+    struct key key = call_key(call, 1);
+    if (!call_locate_key(call, call->database, &key).entry) {
+        reply_integer(call->reply, 0);
+        return;
+    }
+    struct spot spot = call_locate_key(call, to_db, &key);
+    if (spot.entry) {
+        reply_integer(call->reply, 0);
+        return;
+    }
+    move_entry(call, &key, to_db, &key, &spot);
+    call_changed(call, call->database, key.name, NOTIFY_GENERIC, "move_from");
+    call_notify(call, to_db, key.name, NOTIFY_GENERIC, "move_to");
+    reply_integer(call->reply, 1);
+}
+
+static bool parse_copy(struct call *call, struct database **to_db, bool *replace) {
+    *to_db = call->database;
+    *replace = false;
+    for (uint32_t i = 3; i < call->argc; i++) {
+        if (call_argument_is(call, i, "replace")) {
+            *replace = true;
+        } else if (call_argument_is(call, i, "db") && i + 1 < call->argc) {
+            if (!parse_database(call, ++i, to_db)) return false;
+        } else {
+            call_error_syntax(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+void command_copy(struct call *call) {
+    struct database *to_db;
+    bool replace;
+    if (!parse_copy(call, &to_db, &replace)) return;
+    struct key from = call_key(call, 1), to = call_key(call, 2);
+    if (to_db == call->database && bytes_equal(from.name, to.name)) {
+        call_error(call, "ERR source and destination objects are the same");
+        return;
+    }
+    if (!call_read(call, 1)) {
+        reply_integer(call->reply, 0);
+        return;
+    }
+    struct spot spot = call_locate_key(call, to_db, &to);
+    if (spot.entry && !replace) {
+        reply_integer(call->reply, 0);
+        return;
+    }
+    const struct entry *entry = database_find(call->database, &from);
+    database_put_copy(to_db, &to, &spot, entry, entry_expiry(entry));
+    call_changed(call, to_db, to.name, NOTIFY_GENERIC, "copy_to");
+    reply_integer(call->reply, 1);
+}
+
+/* ---- whole databases ---- */
+
+static bool parse_flush(struct call *call) {
+    if (call->argc == 1) return true;
+    if (call->argc == 2 &&
+        (call_argument_is(call, 1, "sync") || call_argument_is(call, 1, "async")))
+        return true;
+    call_error_syntax(call);
+    return false;
+}
+
+/* Both ways take constant time here; a worker frees. */
+static void flush(struct call *call, uint32_t first, uint32_t end) {
+    struct keyspace *keyspace = &call->server->keyspace;
+    uint64_t keys = 0;
+    for (uint32_t i = first; i < end; i++) {
+        keys += database_count(&keyspace->databases[i]);
+        if (database_count(&keyspace->databases[i]) > 0) keyspace_flush(keyspace, i);
+        call_changed_database(call, &keyspace->databases[i], 0);
+    }
+    call->changes += keys;
+    reply_ok(call->reply);
+}
+
+void command_flushdb(struct call *call) {
+    if (!parse_flush(call)) return;
+    flush(call, call->database->number, call->database->number + 1);
+}
+
+void command_flushall(struct call *call) {
+    if (!parse_flush(call)) return;
+    flush(call, 0, call->server->keyspace.database_count);
+}
+
+void command_swapdb(struct call *call) {
+    struct keyspace *keyspace = &call->server->keyspace;
+    int64_t a, b;
+    if (!call_parse_range(call, 1, INT32_MIN, INT32_MAX, &a, "ERR invalid first DB index") ||
+        !call_parse_range(call, 2, INT32_MIN, INT32_MAX, &b, "ERR invalid second DB index"))
+        return;
+    if (a < 0 || b < 0 || a >= keyspace->database_count || b >= keyspace->database_count) {
+        call_error(call, "ERR DB index is out of range");
+        return;
+    }
+    keyspace_swap(keyspace, (uint32_t)a, (uint32_t)b);
+    call_changed_database(call, &keyspace->databases[a], 1);
+    reply_ok(call->reply);
+}
+
+/* ---- OBJECT ---- */
+
+/* Null for an absent key. */
+static const struct entry *object_of(struct call *call) {
+    const struct entry *entry = call_peek(call, 2);
+    if (!entry) reply_null(call->reply);
+    return entry;
+}
+
+void command_object_encoding(struct call *call) {
+    const struct entry *entry = object_of(call);
+    if (entry) reply_bulk_text(call->reply, entry_encoding_name(entry));
+}
+
+/* Clients know 2147483647 as "one of the small integers that all share". */
+void command_object_refcount(struct call *call) {
+    enum { SHARED_INTEGERS = 10000 };
+    const struct entry *entry = object_of(call);
+    if (!entry) return;
+    bool small = entry_encoding(entry) == ENTRY_INTEGER && entry_integer(entry) >= 0 &&
+                 entry_integer(entry) < SHARED_INTEGERS;
+    reply_integer(call->reply, small ? INT32_MAX : 1);
+}
+
+void command_object_idletime(struct call *call) {
+    const struct entry *entry = object_of(call);
+    if (!entry) return;
+    reply_integer(call->reply, (call->server->keyspace.clock - entry_clock(entry)) & 0xffffff);
+}
+
+void command_object_freq(struct call *call) {
+    if (!object_of(call)) return;
+    call_error(call, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
+                     "Please note that when switching between policies at runtime LRU and LFU data "
+                     "will take some time to adjust.");
+}

@@ -1,0 +1,229 @@
+/* call.c: what a handler may ask for: errors, arguments, keys, and saying what it changed. */
+#include "engine/call.h"
+
+#include "base/invariant.h"
+#include "engine/command.h"
+#include "engine/server.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { ERROR_TEXT_MAX = 512, SHOWN_MAX = 128 };
+
+/* ---- errors ---- */
+
+static void count_error(struct statistics *statistics, struct bytes text) {
+    statistics->errors++;
+    size_t size = 0;
+    while (size < text.size && text.data[size] != ' ')
+        size++;
+    if (size >= ERROR_CODE_SIZE) size = ERROR_CODE_SIZE - 1;
+    for (uint32_t i = 0; i < statistics->error_code_count; i++) {
+        struct error_count *count = &statistics->error_codes[i];
+        if (count->code[size] == 0 && memcmp(count->code, text.data, size) == 0) {
+            count->count++;
+            return;
+        }
+    }
+    if (statistics->error_code_count == ERROR_CODES_MAX) return;
+    struct error_count *count = &statistics->error_codes[statistics->error_code_count++];
+    memset(count, 0, sizeof *count);
+    memcpy(count->code, text.data, size);
+    count->count = 1;
+}
+
+void call_error(struct call *call, const char *format, ...) {
+    char text[ERROR_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    int written = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    INVARIANT(written > 0);
+    size_t size = (size_t)written < sizeof text ? (size_t)written : sizeof text - 1;
+    call->failed = true;
+    count_error(&call->server->statistics, bytes_make(text, size));
+    reply_error(call->reply, bytes_make(text, size));
+}
+
+void call_error_syntax(struct call *call) {
+    call_error(call, "ERR syntax error");
+}
+
+void call_error_integer(struct call *call) {
+    call_error(call, "ERR value is not an integer or out of range");
+}
+
+void call_error_wrong_type(struct call *call) {
+    call_error(call, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+void call_error_no_key(struct call *call) {
+    call_error(call, "ERR no such key");
+}
+
+void call_error_arity(struct call *call) {
+    struct bytes name = call->command->full_name;
+    call_error(call, "ERR wrong number of arguments for '%.*s' command", (int)name.size, name.data);
+}
+
+void call_error_subcommand(struct call *call) {
+    struct bytes name = call->argv[0], sub = call->argv[1];
+    char upper[SHOWN_MAX];
+    size_t size = name.size < sizeof upper ? name.size : sizeof upper;
+    for (size_t i = 0; i < size; i++)
+        upper[i] =
+            name.data[i] >= 'a' && name.data[i] <= 'z' ? (char)(name.data[i] - 32) : name.data[i];
+    call_error(call, "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
+               (int)(sub.size < SHOWN_MAX ? sub.size : SHOWN_MAX), sub.data, (int)size, upper);
+}
+
+/* ---- arguments ---- */
+
+bool call_parse_i64(struct call *call, uint32_t index, int64_t *out, const char *error) {
+    if (number_parse_i64(call->argv[index], out)) return true;
+    if (error)
+        call_error(call, "%s", error);
+    else
+        call_error_integer(call);
+    return false;
+}
+
+bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t max, int64_t *out,
+                      const char *error) {
+    if (number_parse_i64(call->argv[index], out) && *out >= min && *out <= max) return true;
+    if (error)
+        call_error(call, "%s", error);
+    else
+        call_error_integer(call);
+    return false;
+}
+
+bool call_parse_double(struct call *call, uint32_t index, double *out, const char *error) {
+    if (number_parse_double(call->argv[index], out)) return true;
+    call_error(call, "%s", error ? error : "ERR value is not a valid float");
+    return false;
+}
+
+/* ---- keys ---- */
+
+struct key call_key(const struct call *call, uint32_t index) {
+    struct bytes name = call->argv[index];
+    if (call->hashes && call->hashes[index] != 0) return (struct key){name, call->hashes[index]};
+    return key_make(&call->server->keyspace, name);
+}
+
+/* The key is past its time: remove it, and let everyone know. */
+static void expire(struct call *call, struct database *db, struct spot *spot, struct bytes name) {
+    server_expire(call->server, db, spot, name);
+}
+
+static const struct entry *find_alive(struct call *call, struct database *db,
+                                      const struct key *key) {
+    const struct entry *entry = database_find(db, key);
+    if (!entry || likely(entry_expiry(entry) > call->now_ms)) return entry;
+    struct spot spot = database_locate(db, key);
+    expire(call, db, &spot, key->name);
+    return NULL;
+}
+
+static const struct entry *read_key(struct call *call, struct database *db, const struct key *key) {
+    const struct entry *entry = find_alive(call, db, key);
+    struct server *server = call->server;
+    if (!entry) {
+        server->statistics.misses++;
+        call_notify(call, db, key->name, NOTIFY_MISS, "keymiss");
+        return NULL;
+    }
+    server->statistics.hits++;
+    if (!(call->session->flags & SESSION_NO_TOUCH) && entry_clock(entry) != server->keyspace.clock)
+        entry_set_clock(entry, server->keyspace.clock);
+    return entry;
+}
+
+const struct entry *call_read(struct call *call, uint32_t index) {
+    struct key key = call_key(call, index);
+    return read_key(call, call->database, &key);
+}
+
+const struct entry *call_read_name(struct call *call, struct database *db, struct bytes name) {
+    struct key key = key_make(&call->server->keyspace, name);
+    return read_key(call, db, &key);
+}
+
+static bool is_type(struct call *call, const struct entry *entry, enum value_type type) {
+    if (!entry || entry_type(entry) == type) return true;
+    call_error_wrong_type(call);
+    return false;
+}
+
+bool call_read_type(struct call *call, uint32_t index, enum value_type type,
+                    const struct entry **entry) {
+    *entry = call_read(call, index);
+    return is_type(call, *entry, type);
+}
+
+const struct entry *call_peek(struct call *call, uint32_t index) {
+    struct key key = call_key(call, index);
+    return find_alive(call, call->database, &key);
+}
+
+struct spot call_locate_key(struct call *call, struct database *db, const struct key *key) {
+    struct spot spot = database_locate(db, key);
+    if (spot.entry && unlikely(entry_expiry(spot.entry) <= call->now_ms))
+        expire(call, db, &spot, key->name);
+    return spot;
+}
+
+struct spot call_locate(struct call *call, uint32_t index) {
+    struct key key = call_key(call, index);
+    return call_locate_key(call, call->database, &key);
+}
+
+bool call_locate_type(struct call *call, uint32_t index, enum value_type type, struct spot *spot) {
+    *spot = call_locate(call, index);
+    return is_type(call, spot->entry, type);
+}
+
+/* ---- changes ---- */
+
+void call_changed_silently(struct call *call, struct database *db, struct bytes key) {
+    (void)db;
+    (void)key;
+    call->changes++;
+}
+
+void call_notify(struct call *call, struct database *db, struct bytes key, enum notify_class class,
+                 const char *event) {
+    struct server *server = call->server;
+    if (likely(!server->notify)) return;
+    server->notify(server, db->number, key, class, event);
+}
+
+void call_changed(struct call *call, struct database *db, struct bytes key, enum notify_class class,
+                  const char *event) {
+    call_changed_silently(call, db, key);
+    call_notify(call, db, key, class, event);
+}
+
+void call_changed_database(struct call *call, struct database *db, uint64_t keys) {
+    (void)db;
+    call->changes += keys > 0 ? keys : 1;
+}
+
+static void say_effects(struct call *call) {
+    if (call->effects_said) return;
+    call->effects_said = true;
+    if (journal_active(&call->server->journal)) journal_begin_unit(&call->server->journal);
+}
+
+void call_effect(struct call *call, struct database *db, const struct bytes *argv, size_t argc) {
+    say_effects(call);
+    journal_append(&call->server->journal, db->number, argv, argc);
+}
+
+void call_effect_none(struct call *call) {
+    say_effects(call);
+}
+
+uint64_t call_random(struct call *call) {
+    return server_random(call->server);
+}

@@ -1,0 +1,189 @@
+/* dispatch.c: finds out which command a request is, refuses what may not run, runs the rest, and
+ * hands its effects to the journal. */
+#include "engine/dispatch.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "engine/call.h"
+#include "engine/command.h"
+#include "engine/config.h"
+#include "engine/server.h"
+#include <stdio.h>
+
+enum { UNKNOWN_SHOWN_MAX = 128 }; /* bytes of name and arguments that an error repeats */
+
+/* ---- refusals ---- */
+
+static void refuse_unknown(struct call *call) {
+    char text[2 * UNKNOWN_SHOWN_MAX + 64];
+    size_t used = 0;
+    for (uint32_t i = 1; i < call->argc && used < UNKNOWN_SHOWN_MAX; i++) {
+        size_t room = UNKNOWN_SHOWN_MAX - used;
+        size_t size = call->argv[i].size < room ? call->argv[i].size : room;
+        used += (size_t)snprintf(text + used, sizeof text - used, "'%.*s' ", (int)size,
+                                 call->argv[i].data);
+    }
+    size_t name = call->argv[0].size < UNKNOWN_SHOWN_MAX ? call->argv[0].size : UNKNOWN_SHOWN_MAX;
+    call_error(call, "ERR unknown command '%.*s', with args beginning with: %.*s", (int)name,
+               call->argv[0].data, (int)used, text);
+}
+
+/* DEBUG and such, which a directive allows: no, yes, or from this machine only. */
+static bool refused_protected(struct call *call) {
+    struct server *server = call->server;
+    if (!(call->command->flags & COMMAND_PROTECTED)) return false;
+    int allowed = server->config->enable_debug_command;
+    if (allowed == GUARD_YES) return false;
+    if (allowed == GUARD_LOCAL &&
+        (call->session->socket == IO_NONE ||
+         server->io->operations->peer_is_local(server->io, call->session->socket)))
+        return false;
+    call_error(call,
+               "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+               "\"local\", you can run it from a local connection, otherwise you need to set this "
+               "option in the configuration file, and then restart the server.");
+    return true;
+}
+
+/* True when the call was answered with an error instead. */
+static bool refused(struct call *call, const struct command *container) {
+    const struct command *command = call->command;
+    if (!command) {
+        if (container)
+            call_error_subcommand(call);
+        else
+            refuse_unknown(call);
+        return true;
+    }
+    if (unlikely(!command_arity_fits(command, call->argc))) {
+        call_error_arity(call);
+        return true;
+    }
+    if (unlikely(!command->handler)) {
+        call_error_arity(call);
+        return true;
+    }
+    if (unlikely(!call->session->authenticated) && !(command->flags & COMMAND_NO_AUTH)) {
+        call_error(call, "NOAUTH Authentication required.");
+        return true;
+    }
+    return refused_protected(call);
+}
+
+/* ---- pause ---- */
+
+static bool must_wait(const struct call *call) {
+    const struct server *server = call->server;
+    if (likely(server->pause == SERVER_PAUSE_NONE) || (call->session->flags & SESSION_INTERNAL))
+        return false;
+    if (server->pause == SERVER_PAUSE_ALL)
+        return !call->command || !(call->command->flags & COMMAND_ADMIN) ||
+               !bytes_is(call->argv[0], "client");
+    return call->command && (call->command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE));
+}
+
+/* ---- running ---- */
+
+static void propagate(struct call *call) {
+    struct server *server = call->server;
+    server->changes_since_save += call->changes;
+    if (!journal_active(&server->journal)) return;
+    if (call->effects_said) {
+        journal_end_unit(&server->journal);
+        return;
+    }
+    journal_append(&server->journal, call->database->number, call->argv, call->argc);
+}
+
+static void run(struct call *call) {
+    struct server *server = call->server;
+    struct session *session = call->session;
+    const struct command *command = call->command;
+    session->last_executed = command;
+    command->handler(call);
+    struct command_statistics *counts = &server->command_statistics[command->number];
+    uint64_t now = io_ticks(server->io);
+    counts->calls++;
+    counts->ticks += now - server->turn.ticks;
+    counts->failed += call->failed;
+    server->turn.ticks = now;
+    server->statistics.commands++;
+    session->commands++;
+    if (call->changes || call->effects_said) propagate(call);
+}
+
+static void answer(struct call *call, const struct command *container) {
+    if (likely(!refused(call, container))) {
+        run(call);
+    } else if (call->command) {
+        call->server->command_statistics[call->command->number].rejected++;
+    }
+}
+
+/* The replies of this one command are not wanted, unless it says otherwise (CLIENT REPLY ON,
+ * RESET). */
+static void answer_muted(struct call *call, const struct command *container) {
+    struct session *session = call->session;
+    struct reply kept = session->reply;
+    session->muted = &kept;
+    session->reply.muted = true;
+    session->reply.cursor = session->reply.end = NULL;
+    session->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
+    answer(call, container);
+    session_unmute(session);
+}
+
+/* False when it has to wait. */
+static bool run_request(struct session *session, const struct command *command,
+                        struct request *request, const uint64_t *hashes) {
+    struct server *server = session->server;
+    const struct command *container = NULL;
+    if (command && command->subcommand_count > 0 && request->count > 1) {
+        const struct command *sub =
+            command_find_subcommand(server->commands, command, request->arguments[1]);
+        if (!sub) container = command;
+        command = sub;
+    }
+    struct call call = {
+        .server = server,
+        .session = session,
+        .command = command,
+        .argv = request->arguments,
+        .argc = request->count,
+        .hashes = hashes,
+        .request = request,
+        .reply = &session->reply,
+        .database = &server->keyspace.databases[session->database],
+        .now_ms = server->now_ms,
+    };
+    if (unlikely(must_wait(&call))) return false;
+    if (unlikely(session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT)))
+        answer_muted(&call, container);
+    else
+        answer(&call, container);
+    return true;
+}
+
+static bool finished(const struct session *session) {
+    return session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY);
+}
+
+void dispatch(struct session *session, const struct command *command, struct request *request,
+              const uint64_t *hashes) {
+    if (unlikely(finished(session))) return;
+    if (unlikely(session->held) || unlikely(!run_request(session, command, request, hashes)))
+        session_hold(session, request);
+}
+
+void dispatch_held(struct session *session) {
+    session_reply_begin(session);
+    while (session->held && !finished(session)) {
+        struct session_held *held = session->held;
+        const struct command *command = command_find(session->server->commands, held->words[0]);
+        if (!run_request(session, command, &held->request, NULL)) break;
+        session_drop_held(session_take_held(session));
+    }
+    session_reply_end(session);
+    session_watch(session);
+    if (!session->held && (session->flags & SESSION_MORE)) turn_enqueue(session->server, session);
+}

@@ -1,0 +1,19 @@
+/* dispatch.h: one request of one session: what it means, whether it may run, and running it. */
+#ifndef REDSTART_ENGINE_DISPATCH_H
+#define REDSTART_ENGINE_DISPATCH_H
+
+#include "resp/request.h"
+
+struct command;
+struct session;
+
+/* Run a request between session_reply_begin and _end. `command` is the top-level command of its
+ * name, NULL when there is none; `hashes` are those of its keys, or NULL. The request may be held
+ * for later. */
+void dispatch(struct session *session, const struct command *command, struct request *request,
+              const uint64_t *hashes);
+
+/* Run what the session holds, as far as it may run now. */
+void dispatch_held(struct session *session);
+
+#endif

@@ -1,0 +1,127 @@
+/* housekeeping.c: the server's own work, in portions that no client feels. */
+#include "engine/housekeeping.h"
+
+#include "base/invariant.h"
+#include "engine/config.h"
+#include "engine/server.h"
+
+/* ---- active expiry ---- */
+
+static void expire_due(void *context, struct database *db, const struct entry *entry) {
+    struct server *server = context;
+    struct key key = key_make(&server->keyspace, entry_key(entry));
+    struct spot spot = database_locate(db, &key);
+    INVARIANT(spot.entry == entry);
+    server_expire(server, db, &spot, key.name);
+}
+
+/* One database until it is swept or the time is over; false when the time is over. */
+static bool sweep_database(struct server *server, struct database *db, int64_t end_us) {
+    bool wrapped = false;
+    if (db->store->expiring == 0) return true;
+    while (!wrapped) {
+        database_sweep(db, server->now_ms, HOUSEKEEPING_SWEEP_STEP, expire_due, server, &wrapped);
+        if (io_monotonic_us(server->io) >= end_us) return wrapped;
+    }
+    return true;
+}
+
+/* Each database once, going on where the last turn's time was over. */
+static void sweep(struct server *server) {
+    int64_t begun_us = io_monotonic_us(server->io);
+    int64_t end_us = begun_us + HOUSEKEEPING_SWEEP_US;
+    bool finished = true;
+    uint32_t count = server->keyspace.database_count;
+    while (finished && server->sweep_database < count) {
+        struct database *db = &server->keyspace.databases[server->sweep_database];
+        finished = sweep_database(server, db, end_us);
+        if (finished) server->sweep_database++;
+    }
+    server->sweep_unfinished = !finished;
+    if (finished)
+        server->sweep_database = 0;
+    else
+        server->statistics.expired_time_cap_reached++;
+    server->statistics.expire_us += (uint64_t)(io_monotonic_us(server->io) - begun_us);
+    journal_commit(&server->journal);
+}
+
+/* ---- sessions ---- */
+
+static void check_session(struct server *server, struct session *session) {
+    int64_t timeout_s = server->config->timeout;
+    if (session->flags & (SESSION_INTERNAL | SESSION_CLOSE_NOW)) return;
+    if (timeout_s > 0 && session->class == SESSION_CLASS_NORMAL && !session->held &&
+        server->monotonic_ms - session->active_ms > timeout_s * 1000) {
+        log_verbose(server->log, "Closing idle client");
+        session_close_later(session);
+        return;
+    }
+    if (session->soft_limit_since_ms && !session_check_output(session))
+        session_close_later(session);
+}
+
+/* All sessions within a second. */
+static void check_sessions(struct server *server) {
+    uint32_t count = server->session_count, hz = (uint32_t)server->config->hz;
+    uint32_t share = count / hz + HOUSEKEEPING_SESSIONS;
+    if (share > count) share = count;
+    for (uint32_t i = 0; i < share; i++) {
+        if (server->session_checked >= count) server->session_checked = 0;
+        check_session(server, server->sessions[server->session_checked++]);
+    }
+    server_close_marked(server);
+}
+
+/* ---- now and then ---- */
+
+static void set_clock(struct server *server) {
+    server->keyspace.clock = (uint32_t)(server->now_ms / 1000) & 0xffffff;
+}
+
+static void sample(struct server *server) {
+    struct statistics *statistics = &server->statistics;
+    int64_t now = server->monotonic_ms;
+    statistics_sample(&statistics->rate_commands, now, statistics->commands);
+    statistics_sample(&statistics->rate_in, now, statistics->bytes_in);
+    statistics_sample(&statistics->rate_out, now, statistics->bytes_out);
+    size_t used = server_used_memory(server);
+    if (used > statistics->memory_peak) statistics->memory_peak = used;
+}
+
+static void check_shutdown(struct server *server) {
+    int signal_number = server->io->operations->take_signal(server->io);
+    if (signal_number != 0) {
+        log_warning(server->log, "Received %s, scheduling shutdown...",
+                    signal_number == 2 ? "SIGINT" : "SIGTERM");
+        server_stop(server, 0);
+    }
+    if (!server->shutdown_wanted || server->stopped) return;
+    log_warning(server->log, "User requested shutdown...");
+    log_warning(server->log, "%s is now ready to exit, bye bye...", "Redis");
+    server->stopped = true;
+}
+
+void housekeeping_begin(struct server *server) {
+    set_clock(server);
+    server->housekeeping_due_us = server->monotonic_us;
+}
+
+void housekeeping(struct server *server) {
+    bool due = server->monotonic_us >= server->housekeeping_due_us;
+    if (server->shutdown_wanted) check_shutdown(server);
+    if (due) {
+        set_clock(server);
+        check_shutdown(server);
+        check_sessions(server);
+        sample(server);
+        server->housekeeping_count++;
+        server->housekeeping_due_us = server->monotonic_us + 1000000 / server->config->hz;
+    }
+    if (server->active_expire && (due || server->sweep_unfinished))
+        sweep(server);
+    else
+        server->sweep_unfinished = false;
+    if (due || server->drain_unfinished)
+        server->drain_unfinished = !keyspace_drain(&server->keyspace, HOUSEKEEPING_DRAIN_NODES);
+}

@@ -1,0 +1,18 @@
+/* housekeeping.h: what a server does by itself: expiry, timeouts, samples, the end. */
+#ifndef REDSTART_ENGINE_HOUSEKEEPING_H
+#define REDSTART_ENGINE_HOUSEKEEPING_H
+
+struct server;
+
+enum {
+    HOUSEKEEPING_SWEEP_US = 400,  /* of a turn, for active expiry */
+    HOUSEKEEPING_SWEEP_STEP = 64, /* segment headers looked at between two glances at the clock */
+    HOUSEKEEPING_DRAIN_NODES = 2000, /* of closed views, freed in a turn */
+    HOUSEKEEPING_SESSIONS = 64,      /* at least, looked at each time */
+};
+
+void housekeeping_begin(struct server *server);
+/* Once a turn; returns at once when nothing is due. */
+void housekeeping(struct server *server);
+
+#endif

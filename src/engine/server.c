@@ -1,0 +1,233 @@
+/* server.c: a server's life: opening, listening, turns, closing. */
+#include "engine/server.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "engine/command.h"
+#include "engine/config.h"
+#include "engine/dispatch.h"
+#include "engine/housekeeping.h"
+#include "engine/notify.h"
+#include <stdio.h>
+
+/* ---- randomness ---- */
+
+static uint64_t rotate(uint64_t x, int k) {
+    return (x << k) | (x >> (64 - k));
+}
+
+/* xoshiro256**, Blackman and Vigna, https://prng.di.unimi.it */
+uint64_t server_random(struct server *server) {
+    uint64_t *s = server->random;
+    uint64_t result = rotate(s[1] * 5, 7) * 9;
+    uint64_t t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotate(s[3], 45);
+    return result;
+}
+
+static void make_id(struct io *io, char out[SERVER_RUN_ID_SIZE + 1]) {
+    static const char digits[] = "0123456789abcdef";
+    uint8_t random[SERVER_RUN_ID_SIZE / 2];
+    io_entropy(io, random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++) {
+        out[2 * i] = digits[random[i] >> 4];
+        out[2 * i + 1] = digits[random[i] & 15];
+    }
+    out[SERVER_RUN_ID_SIZE] = 0;
+}
+
+/* ---- disposal on a worker ---- */
+
+struct disposal {
+    void (*free_it)(void *);
+    void *what;
+    struct server *server;
+};
+
+static void dispose_work(void *context) {
+    struct disposal *disposal = context;
+    disposal->free_it(disposal->what);
+}
+
+static void dispose_done(void *context) {
+    struct disposal *disposal = context;
+    disposal->server->disposals--;
+    disposal->server->disposed++;
+    memory_free(disposal);
+}
+
+static void dispose(void *context, void (*free_it)(void *), void *what) {
+    struct server *server = context;
+    struct disposal *disposal = memory_alloc(sizeof *disposal);
+    *disposal = (struct disposal){free_it, what, server};
+    server->disposals++;
+    io_submit(server->io, IO_LANE_FREE, dispose_work, dispose_done, disposal);
+}
+
+/* ---- time ---- */
+
+static void take_time(struct server *server) {
+    server->monotonic_us = io_monotonic_us(server->io);
+    server->monotonic_ms = server->monotonic_us / 1000;
+    server->now_ms = io_wall_us(server->io) / 1000;
+}
+
+/* ---- opening ---- */
+
+struct server *server_open(const struct server_options *options, char *error, size_t error_size) {
+    struct server *server = memory_alloc_zeroed(1, sizeof *server);
+    struct hash_secret secret;
+    (void)error;
+    (void)error_size;
+    server->io = options->io;
+    server->config = options->config;
+    server->log = options->log;
+    server->commands = options->commands;
+    io_entropy(server->io, &secret, sizeof secret);
+    io_entropy(server->io, server->random, sizeof server->random);
+    make_id(server->io, server->run_id);
+    make_id(server->io, server->replication_id);
+    take_time(server);
+    server->started_ms = server->now_ms;
+    server->started_monotonic_ms = server->monotonic_ms;
+    server->last_save_s = server->now_ms / 1000;
+    server->active_expire = true;
+    keyspace_init(&server->keyspace, (uint32_t)server->config->databases, &secret);
+    server->keyspace.dispose = dispose;
+    server->keyspace.dispose_context = server;
+    journal_init(&server->journal);
+    turn_init(&server->turn);
+    statistics_reset(&server->statistics);
+    server->command_statistics =
+        memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
+    housekeeping_begin(server);
+    return server;
+}
+
+void server_close(struct server *server) {
+    while (server->session_count > 0)
+        session_close(server->sessions[server->session_count - 1]);
+    server_close_listeners(server);
+    server->io->operations->finish_work(server->io);
+    keyspace_release(&server->keyspace);
+    journal_release(&server->journal);
+    turn_release(&server->turn);
+    memory_free(server->sessions);
+    memory_free(server->command_statistics);
+    memory_free(server);
+}
+
+/* ---- sessions ---- */
+
+void server_close_marked(struct server *server) {
+    while (server->close_first) {
+        struct session *session = server->close_first;
+        server->close_first = session->close_next;
+        session_close(session);
+    }
+}
+
+struct session *server_find_session(const struct server *server, uint64_t id) {
+    for (uint32_t i = 0; i < server->session_count; i++)
+        if (server->sessions[i]->id == id) return server->sessions[i];
+    return NULL;
+}
+
+void server_pause(struct server *server, enum server_pause what, int64_t until_ms) {
+    if (what > server->pause) server->pause = what;
+    if (until_ms > server->pause_until_ms) server->pause_until_ms = until_ms;
+}
+
+void server_unpause(struct server *server) {
+    if (server->pause == SERVER_PAUSE_NONE) return;
+    server->pause = SERVER_PAUSE_NONE;
+    server->pause_until_ms = 0;
+    server->resume_held = true;
+}
+
+/* Sessions that waited for the end of the pause go on, behind whatever runs now. */
+static void resume_held(struct server *server) {
+    server->resume_held = false;
+    for (uint32_t i = 0; i < server->session_count; i++)
+        if (server->sessions[i]->held) dispatch_held(server->sessions[i]);
+    journal_commit(&server->journal);
+}
+
+/* ---- turns ---- */
+
+static void handle_event(struct server *server, const struct io_event *event) {
+    const struct server_listener *listener = event->context;
+    if (listener >= server->listeners && listener < server->listeners + SERVER_LISTENERS_MAX) {
+        server_accept(server, (uint16_t)(listener - server->listeners));
+        return;
+    }
+    struct session *session = event->context;
+    if (event->ready & (IO_READABLE | IO_HANGUP)) {
+        if (session->watched & IO_READABLE)
+            turn_enqueue(server, session);
+        else if (event->ready & IO_HANGUP)
+            session_close_later(session);
+    }
+    if (event->ready & IO_WRITABLE) session_flush_later(session);
+}
+
+/* Microseconds until something must be done without being asked; 0: now. */
+static int64_t until_due(const struct server *server) {
+    if (server->turn.queue_first || server->sweep_unfinished || server->drain_unfinished ||
+        server->resume_held || server->shutdown_wanted)
+        return 0;
+    int64_t due = server->housekeeping_due_us;
+    if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
+        due = server->pause_until_ms * 1000;
+    int64_t left = due - io_monotonic_us(server->io);
+    return left > 0 ? left : 0;
+}
+
+void server_turn(struct server *server) {
+    struct io_event events[TURN_EVENTS];
+    int count = io_wait(server->io, events, TURN_EVENTS, until_due(server));
+    take_time(server);
+    for (int i = 0; i < count; i++)
+        handle_event(server, &events[i]);
+    if (server->pause != SERVER_PAUSE_NONE && server->monotonic_ms >= server->pause_until_ms)
+        server_unpause(server);
+    if (unlikely(server->resume_held)) resume_held(server);
+    turn_batches(server);
+    housekeeping(server);
+    server->statistics.turns++;
+    int64_t took = io_monotonic_us(server->io) - server->monotonic_us;
+    if (took > (int64_t)server->statistics.turn_us_max)
+        server->statistics.turn_us_max = (uint64_t)took;
+}
+
+int server_run(struct server *server) {
+    while (!server->stopped)
+        server_turn(server);
+    return server->exit_code;
+}
+
+void server_stop(struct server *server, int exit_code) {
+    server->shutdown_wanted = true;
+    server->exit_code = exit_code;
+}
+
+void server_expire(struct server *server, struct database *db, struct spot *spot,
+                   struct bytes name) {
+    struct bytes words[] = {BYTES("DEL"), name};
+    journal_append(&server->journal, db->number, words, 2);
+    server->statistics.expired_keys++;
+    database_remove(db, spot);
+    if (server->notify) server->notify(server, db->number, name, NOTIFY_EXPIRED, "expired");
+}
+
+size_t server_used_memory(const struct server *server) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < server->keyspace.database_count; i++)
+        bytes += database_memory(&server->keyspace.databases[i]);
+    return bytes;
+}

@@ -1,0 +1,366 @@
+/* session.c: opening, describing and closing sessions, and what they send. */
+#include "engine/session.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "engine/command.h"
+#include "engine/config.h"
+#include "engine/server.h"
+#include <errno.h>
+
+enum { OUTBOX_LEAST = 4096, OUTBOX_ALIGNMENT = 64, FIRST_REGISTRY = 64, CHUNK_SIZE_MAX = 1 << 20 };
+
+/* ---- replies ---- */
+
+static void reply_grow(struct reply *reply, size_t size);
+
+/* Write into the last chunk, or a new one with room for `size` bytes. */
+static void use_chunk(struct session *session, size_t size) {
+    struct output_chunk *chunk = session->output.last;
+    if (!chunk || chunk->capacity - chunk->size < size) {
+        size_t capacity = session->output.chunk_bytes;
+        if (capacity > CHUNK_SIZE_MAX) capacity = CHUNK_SIZE_MAX;
+        chunk = output_add_chunk(&session->output, size > capacity ? size : capacity);
+    }
+    session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
+    session->reply_base = session->reply.cursor = chunk->data + chunk->size;
+    session->reply.end = chunk->data + chunk->capacity;
+}
+
+void session_reply_begin(struct session *session) {
+    struct turn *turn = &session->server->turn;
+    INVARIANT(session->reply_base == NULL);
+    session->reply.protocol = session->protocol;
+    if (output_pending(&session->output) == 0 && !(session->flags & SESSION_INTERNAL) &&
+        TURN_OUTBOX_SIZE - turn->outbox_used >= OUTBOX_LEAST) {
+        session->flags |= SESSION_IN_OUTBOX;
+        session->reply_base = session->reply.cursor = turn->outbox + turn->outbox_used;
+        session->reply.end = turn->outbox + TURN_OUTBOX_SIZE;
+    } else {
+        use_chunk(session, 1);
+    }
+}
+
+/* Count what was written since the base. */
+static void settle(struct session *session) {
+    size_t size = (size_t)(session->reply.cursor - session->reply_base);
+    if (session->flags & SESSION_IN_OUTBOX) {
+        struct turn *turn = &session->server->turn;
+        session->output.piece = bytes_make(session->reply_base, size);
+        turn->outbox_used += (size + OUTBOX_ALIGNMENT - 1) & ~(size_t)(OUTBOX_ALIGNMENT - 1);
+        if (turn->outbox_used > TURN_OUTBOX_SIZE) turn->outbox_used = TURN_OUTBOX_SIZE;
+    } else {
+        session->output.last->size += size;
+        session->output.chunk_bytes += size;
+    }
+    session->reply_base = session->reply.cursor;
+}
+
+static void reply_grow(struct reply *reply, size_t size) {
+    struct session *session = reply->context;
+    INVARIANT(session->reply_base != NULL);
+    if (reply->muted) {
+        struct turn *turn = &session->server->turn;
+        if (turn->discard_size < size) {
+            turn->discard = memory_resize(turn->discard, size);
+            turn->discard_size = size;
+        }
+        reply->cursor = turn->discard;
+        reply->end = turn->discard + turn->discard_size;
+        return;
+    }
+    settle(session);
+    use_chunk(session, size);
+}
+
+void session_reply_end(struct session *session) {
+    settle(session);
+    session->reply_base = NULL;
+    session->reply.cursor = session->reply.end = NULL;
+    session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
+    session->depends_on = session->server->journal.offset;
+    if (output_pending(&session->output) > 0) session_flush_later(session);
+}
+
+void session_unmute(struct session *session) {
+    if (!session->muted) return;
+    uint8_t protocol = session->reply.protocol;
+    session->reply = *session->muted;
+    session->reply.protocol = protocol;
+    session->muted = NULL;
+}
+
+void session_send(struct session *session, struct bytes encoded) {
+    if (session->reply_base) {
+        reply_raw(&session->reply, encoded);
+        return;
+    }
+    output_append(&session->output, encoded);
+    session->depends_on = session->server->journal.offset;
+    session_flush_later(session);
+}
+
+void session_flush_later(struct session *session) {
+    struct turn *turn = &session->server->turn;
+    if (session->flags & (SESSION_FLUSHING | SESSION_INTERNAL)) return;
+    session->flags |= SESSION_FLUSHING;
+    session->flush_next = turn->flush_first;
+    turn->flush_first = session;
+}
+
+size_t session_output_size(const struct session *session) {
+    return session->output.chunk_bytes + session->output.chunk_count * sizeof(struct output_chunk);
+}
+
+bool session_check_output(struct session *session) {
+    struct server *server = session->server;
+    const struct config_output_limit *limit =
+        &server->config->client_output_buffer_limit.of[session->class];
+    size_t size = session_output_size(session);
+    bool hard = limit->hard > 0 && size >= limit->hard;
+    bool soft = limit->soft > 0 && size >= limit->soft;
+    if (!soft)
+        session->soft_limit_since_ms = 0;
+    else if (session->soft_limit_since_ms == 0)
+        session->soft_limit_since_ms = server->monotonic_ms;
+    if (soft && !hard)
+        hard = server->monotonic_ms - session->soft_limit_since_ms >
+               (int64_t)limit->soft_seconds * 1000;
+    if (!hard) return true;
+    struct buffer text = {0};
+    session_describe(session, &text);
+    log_warning(server->log, "Client %.*s closed for overcoming of output buffer limits.",
+                (int)text.size, text.data);
+    buffer_release(&text);
+    server->statistics.output_buffer_disconnections++;
+    return false;
+}
+
+static bool send_some(struct session *session) {
+    struct server *server = session->server;
+    struct bytes parts[OUTPUT_PARTS_MAX];
+    while (output_pending(&session->output) > 0) {
+        int count = output_parts(&session->output, parts);
+        size_t offered = 0;
+        for (int i = 0; i < count; i++)
+            offered += parts[i].size;
+        int64_t sent = io_send(server->io, session->socket, parts, count);
+        if (sent == -EAGAIN) return true;
+        if (sent < 0) return false;
+        server->statistics.writes++;
+        server->statistics.bytes_out += (uint64_t)sent;
+        session->bytes_out += (uint64_t)sent;
+        output_sent(&session->output, (size_t)sent);
+        if ((size_t)sent < offered) return true;
+    }
+    return true;
+}
+
+bool session_flush(struct session *session) {
+    if (session->flags & SESSION_CLOSE_NOW) {
+        session->output.piece = bytes_make(NULL, 0);
+        return true;
+    }
+    bool alive = true;
+    if (session->depends_on <= session->server->journal.horizon) alive = send_some(session);
+    output_keep(&session->output);
+    if (!alive) return false;
+    size_t left = output_pending(&session->output);
+    if (left == 0 && (session->flags & SESSION_CLOSE_AFTER_REPLY)) return false;
+    if (left > 0)
+        session->flags |= SESSION_WANTS_WRITE;
+    else
+        session->flags &= ~(uint32_t)SESSION_WANTS_WRITE;
+    session_watch(session);
+    return left == 0 || session_check_output(session);
+}
+
+void session_watch(struct session *session) {
+    uint32_t interest = 0;
+    if (!session->held && !(session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW)))
+        interest |= IO_READABLE;
+    if (session->flags & SESSION_WANTS_WRITE) interest |= IO_WRITABLE;
+    if (interest == session->watched || session->socket == IO_NONE) return;
+    session->watched = interest;
+    io_watch(session->server->io, session->socket, interest, session);
+}
+
+/* ---- held requests ---- */
+
+void session_hold(struct session *session, struct request *request) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < request->count; i++)
+        bytes += request->arguments[i].size;
+    struct session_held *held =
+        memory_alloc(sizeof *held + request->count * sizeof held->words[0] + bytes);
+    char *at = (char *)&held->words[request->count];
+    held->next = NULL;
+    held->request = *request;
+    held->request.arguments = held->words;
+    for (uint32_t i = 0; i < request->count; i++) {
+        struct bytes word = request->arguments[i];
+        memcpy(at, word.data, word.size);
+        held->words[i] = bytes_make(at, word.size);
+        at += word.size;
+    }
+    for (uint32_t i = 0; i < request->large_count; i++)
+        held->words[request->large[i].index] = blob_bytes(request->large[i].blob);
+    request->large = NULL;
+    request->large_count = 0;
+    struct session_held **end = &session->held;
+    while (*end)
+        end = &(*end)->next;
+    *end = held;
+    session_watch(session);
+}
+
+struct session_held *session_take_held(struct session *session) {
+    struct session_held *held = session->held;
+    if (held) session->held = held->next;
+    return held;
+}
+
+void session_drop_held(struct session_held *held) {
+    request_release(&held->request);
+    memory_free(held);
+}
+
+/* ---- life ---- */
+
+struct session *session_open(struct server *server, io_socket socket, uint16_t listener) {
+    struct session *session = memory_alloc_zeroed(1, sizeof *session);
+    session->server = server;
+    session->socket = socket;
+    session->listener = listener;
+    session->id = ++server->session_next_id;
+    session->created_ms = session->active_ms = server->monotonic_ms;
+    session->reply.grow = reply_grow;
+    session->reply.context = session;
+    if (socket == IO_NONE)
+        session->flags |= SESSION_INTERNAL;
+    else if (server->listeners[listener].is_unix)
+        session->flags |= SESSION_UNIX;
+    session_reset(session);
+    if (server->session_count == server->session_capacity) {
+        uint32_t capacity =
+            server->session_capacity ? server->session_capacity * 2 : FIRST_REGISTRY;
+        server->sessions = memory_resize(server->sessions, capacity * sizeof(struct session *));
+        server->session_capacity = capacity;
+    }
+    session->index = server->session_count;
+    server->sessions[server->session_count++] = session;
+    session_watch(session);
+    return session;
+}
+
+void session_close(struct session *session) {
+    struct server *server = session->server;
+    turn_forget(server, session);
+    if (session->socket != IO_NONE) {
+        io_unwatch(server->io, session->socket);
+        io_close_socket(server->io, session->socket);
+    }
+    struct session *moved = server->sessions[--server->session_count];
+    server->sessions[session->index] = moved;
+    moved->index = session->index;
+    while (session->held)
+        session_drop_held(session_take_held(session));
+    request_parser_release(&session->parser);
+    buffer_release(&session->input);
+    output_release(&session->output);
+    memory_free(session->name);
+    memory_free(session->library_name);
+    memory_free(session->library_version);
+    memory_free(session);
+}
+
+void session_close_later(struct session *session) {
+    struct server *server = session->server;
+    if (session->flags & SESSION_CLOSE_NOW) return;
+    session->flags |= SESSION_CLOSE_NOW;
+    session->close_next = server->close_first;
+    server->close_first = session;
+}
+
+void session_reset(struct session *session) {
+    session->database = 0;
+    session->protocol = 2;
+    session->reply.protocol = 2;
+    session->flags &= ~(uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF |
+                                  SESSION_REPLY_SKIP_NEXT);
+    session->authenticated = session->server->config->requirepass.size == 0;
+    session_set_text(&session->name, NULL);
+}
+
+void session_set_text(char **place, const struct bytes *text) {
+    memory_free(*place);
+    *place = text ? memory_copy(text->data, text->size) : NULL;
+}
+
+/* ---- description ---- */
+
+void session_address(const struct session *session, char out[IO_ADDRESS_TEXT_MAX]) {
+    struct io *io = session->server->io;
+    if (session->socket == IO_NONE)
+        memcpy(out, "?:0", 4);
+    else
+        io->operations->peer_name(io, session->socket, out);
+}
+
+void session_local_address(const struct session *session, char out[IO_ADDRESS_TEXT_MAX]) {
+    struct io *io = session->server->io;
+    if (session->socket == IO_NONE)
+        memcpy(out, "?:0", 4);
+    else
+        io->operations->local_name(io, session->socket, out);
+}
+
+size_t session_memory(const struct session *session) {
+    return sizeof *session + session->input.capacity + session_output_size(session) +
+           (session->parser.filling ? session->parser.filling->capacity : 0);
+}
+
+static void describe_flags(const struct session *session, struct buffer *out) {
+    size_t before = out->size;
+    if (session->held) buffer_append_byte(out, 'b');
+    if (session->flags & SESSION_CLOSE_AFTER_REPLY) buffer_append_byte(out, 'c');
+    if (session->flags & SESSION_CLOSE_NOW) buffer_append_byte(out, 'A');
+    if (session->flags & SESSION_UNIX) buffer_append_byte(out, 'U');
+    if (session->flags & SESSION_NO_EVICT) buffer_append_byte(out, 'e');
+    if (session->flags & SESSION_NO_TOUCH) buffer_append_byte(out, 'T');
+    if (out->size == before) buffer_append_byte(out, 'N');
+}
+
+void session_describe(const struct session *session, struct buffer *out) {
+    const struct server *server = session->server;
+    char peer[IO_ADDRESS_TEXT_MAX], local[IO_ADDRESS_TEXT_MAX];
+    session_address(session, peer);
+    session_local_address(session, local);
+    int fd = session->socket == IO_NONE
+                 ? -1
+                 : server->io->operations->socket_number(server->io, session->socket);
+    size_t waiting = session->input.size - session->input_position;
+    buffer_append_format(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
+                         (unsigned long long)session->id, peer, local, fd,
+                         session->name ? session->name : "",
+                         (long long)(server->monotonic_ms - session->created_ms) / 1000,
+                         (long long)(server->monotonic_ms - session->active_ms) / 1000);
+    describe_flags(session, out);
+    buffer_append_format(
+        out,
+        " db=%u sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0"
+        " rbs=0 rbp=0 obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=",
+        session->database, waiting, session->input.capacity - session->input.size,
+        session->output.piece.size, session->output.chunk_count, session_output_size(session),
+        session_memory(session), session->watched & IO_READABLE ? "r" : "",
+        session->watched & IO_WRITABLE ? "w" : "");
+    if (session->last_executed)
+        buffer_append(out, session->last_executed->full_name.data,
+                      session->last_executed->full_name.size);
+    else
+        buffer_append_text(out, "NULL");
+    buffer_append_format(out, " user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
+                         session->authenticated ? "default" : "(none)", session->protocol,
+                         session->library_name ? session->library_name : "",
+                         session->library_version ? session->library_version : "");
+}

@@ -1,0 +1,371 @@
+/* turn.c: the phases of a batch. Knows sockets only in gather and reply, keys only in prefetch and
+ * execute. */
+#include "engine/turn.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "engine/command.h"
+#include "engine/config.h"
+#include "engine/dispatch.h"
+#include "engine/server.h"
+#include <errno.h>
+#include <stdio.h>
+
+void turn_init(struct turn *turn) {
+    *turn = (struct turn){0};
+    turn->items = memory_alloc_zeroed(TURN_BATCH_REQUESTS, sizeof *turn->items);
+    turn->inbox = memory_alloc_aligned(4096, TURN_INBOX_SIZE);
+    turn->outbox = memory_alloc_aligned(4096, TURN_OUTBOX_SIZE);
+    turn->hashes = memory_alloc(TURN_HASHES * sizeof *turn->hashes);
+}
+
+void turn_release(struct turn *turn) {
+    request_arena_release(&turn->arena);
+    memory_free(turn->items);
+    memory_free(turn->inbox);
+    memory_free(turn->outbox);
+    memory_free(turn->hashes);
+    memory_free(turn->discard);
+}
+
+/* ---- the line ---- */
+
+void turn_enqueue(struct server *server, struct session *session) {
+    struct turn *turn = &server->turn;
+    if (session->flags & SESSION_QUEUED) return;
+    session->flags |= SESSION_QUEUED;
+    session->queue_next = NULL;
+    if (turn->queue_last)
+        turn->queue_last->queue_next = session;
+    else
+        turn->queue_first = session;
+    turn->queue_last = session;
+}
+
+static struct session *dequeue(struct turn *turn) {
+    struct session *session = turn->queue_first;
+    if (!session) return NULL;
+    turn->queue_first = session->queue_next;
+    if (!turn->queue_first) turn->queue_last = NULL;
+    session->flags &= ~(uint32_t)SESSION_QUEUED;
+    return session;
+}
+
+void turn_forget(struct server *server, struct session *session) {
+    struct turn *turn = &server->turn;
+    if (session->flags & SESSION_QUEUED) {
+        struct session **link = &turn->queue_first, *before = NULL;
+        while (*link != session) {
+            before = *link;
+            link = &before->queue_next;
+        }
+        *link = session->queue_next;
+        if (turn->queue_last == session) turn->queue_last = before;
+    }
+    if (session->flags & SESSION_FLUSHING) {
+        struct session **link = &turn->flush_first;
+        while (*link != session)
+            link = &(*link)->flush_next;
+        *link = session->flush_next;
+    }
+}
+
+/* ---- gather ---- */
+
+static bool over_input_limit(struct session *session) {
+    struct server *server = session->server;
+    size_t held = session->input.size - session->input_position;
+    if (session->parser.filling) held += session->parser.filling->size;
+    if (held <= server->config->client_query_buffer_limit) return false;
+    struct buffer text = {0};
+    session_describe(session, &text);
+    log_warning(server->log, "Closing client that reached max query buffer length: %.*s",
+                (int)text.size, text.data);
+    buffer_release(&text);
+    server->statistics.query_buffer_disconnections++;
+    session_close_later(session);
+    return true;
+}
+
+/* Receive once; false when there is nothing to parse now. */
+static bool gather(struct server *server, struct session *session) {
+    struct turn *turn = &server->turn;
+    size_t room;
+    char *into = request_parser_fill(&session->parser, &room);
+    bool filling = into != NULL && session->input.size == session->input_position;
+    bool own = !filling && session->input.size > session->input_position;
+    if (own) {
+        room = TURN_RECEIVE_SIZE;
+        into = buffer_reserve(&session->input, room);
+    } else if (!filling) {
+        room = TURN_RECEIVE_SIZE;
+        into = turn->inbox + turn->inbox_used;
+    }
+    int64_t size = io_receive(server->io, session->socket, into, room);
+    if (size <= 0) {
+        if (size == -EAGAIN) return false;
+        session_close_later(session);
+        return false;
+    }
+    server->statistics.reads++;
+    server->statistics.bytes_in += (uint64_t)size;
+    session->bytes_in += (uint64_t)size;
+    session->active_ms = server->monotonic_ms;
+    if (filling) {
+        request_parser_filled(&session->parser, (size_t)size);
+        session->unread = bytes_make(NULL, 0);
+        return !over_input_limit(session);
+    }
+    if (own) {
+        session->input.size += (size_t)size;
+        session->unread = bytes_make(session->input.data + session->input_position,
+                                     session->input.size - session->input_position);
+        return !over_input_limit(session);
+    }
+    session->unread = bytes_make(into, (size_t)size);
+    turn->inbox_used += ((size_t)size + 63) & ~(size_t)63;
+    return true;
+}
+
+/* ---- parse ---- */
+
+static void refuse_protocol(struct session *session, const char *error) {
+    struct buffer text = {0};
+    struct server *server = session->server;
+    session_describe(session, &text);
+    log_verbose(server->log, "Protocol error (%s) from client: %.*s", error, (int)text.size,
+                text.data);
+    buffer_release(&text);
+    session->protocol_error = error;
+    session->unread = bytes_make(NULL, 0);
+}
+
+static const struct command *find_command(struct server *server, struct session *session,
+                                          struct bytes name) {
+    const struct command *last = session->last_command;
+    if (last && bytes_equal_ignore_case(name, last->name)) return last;
+    last = command_find(server->commands, name);
+    session->last_command = last;
+    return last;
+}
+
+/* Cut requests into the batch until the input, the session's share or the batch is at its end. */
+static void parse(struct server *server, struct session *session) {
+    struct turn *turn = &server->turn;
+    struct request_limits limits = {server->config->proto_max_bulk_len, session->authenticated};
+    uint32_t share = TURN_SHARE;
+    session->flags &= ~(uint32_t)SESSION_MORE;
+    while (true) {
+        if (share == 0 || turn->item_count == TURN_BATCH_REQUESTS) {
+            if (session->unread.size > 0) session->flags |= SESSION_MORE;
+            return;
+        }
+        struct turn_item *item = &turn->items[turn->item_count];
+        const char *error;
+        size_t consumed;
+        enum request_result result = request_parse(&session->parser, session->unread, &limits,
+                                                   &turn->arena, &item->request, &consumed, &error);
+        session->unread.data += consumed;
+        session->unread.size -= consumed;
+        if (result == REQUEST_PARTIAL) return;
+        if (result == REQUEST_ERROR) {
+            refuse_protocol(session, error);
+            return;
+        }
+        if (item->request.count == 0) continue;
+        item->session = session;
+        item->hashes = NULL;
+        item->command = find_command(server, session, item->request.arguments[0]);
+        turn->item_count++;
+        share--;
+    }
+}
+
+/* What was not parsed stays with the session. */
+static void keep_unread(struct session *session) {
+    if (session->input.size > session->input_position) {
+        session->input_position = session->input.size - session->unread.size;
+    } else if (session->unread.size > 0) {
+        session->input_position = 0;
+        buffer_append(&session->input, session->unread.data, session->unread.size);
+    }
+    session->unread = bytes_make(NULL, 0);
+}
+
+/* After the batch no slice points into the input any more. */
+static void compact_input(struct session *session) {
+    size_t left = session->input.size - session->input_position;
+    if (left == 0) {
+        if (session->input.capacity > 0) buffer_release(&session->input);
+    } else if (session->input_position > left) {
+        buffer_consume(&session->input, session->input_position);
+    } else {
+        return;
+    }
+    session->input_position = 0;
+}
+
+/* ---- prefetch ---- */
+
+static struct database *item_database(struct server *server, const struct turn_item *item) {
+    return &server->keyspace.databases[item->session->database];
+}
+
+/* Hash the keys of one request and touch the directory. */
+static void hash_keys(struct server *server, struct turn_item *item) {
+    const struct command *command = item->command;
+    struct turn *turn = &server->turn;
+    uint32_t count = item->request.count;
+    if (!command || command->first_key <= 0 || count > TURN_HASHES - turn->hashes_used) return;
+    if ((uint32_t)command->first_key >= count) return;
+    uint32_t last =
+        command->last_key < 0 ? count - (uint32_t)-command->last_key : (uint32_t)command->last_key;
+    if (last >= count) last = count - 1;
+    item->hashes = turn->hashes + turn->hashes_used;
+    turn->hashes_used += count;
+    memset(item->hashes, 0, count * sizeof *item->hashes);
+    const struct database *db = item_database(server, item);
+    uint32_t keys = 0;
+    for (uint32_t i = (uint32_t)command->first_key; i <= last && keys < TURN_PREFETCH_KEYS;
+         i += (uint32_t)command->key_step, keys++) {
+        item->hashes[i] = hash_bytes(&server->keyspace.secret, item->request.arguments[i]);
+        database_prefetch_directory(db, item->hashes[i]);
+    }
+}
+
+static void prefetch(struct server *server) {
+    struct turn *turn = &server->turn;
+    turn->hashes_used = 0;
+    for (uint32_t i = 0; i < turn->item_count; i++)
+        hash_keys(server, &turn->items[i]);
+    for (uint32_t i = 0; i < turn->item_count; i++) {
+        const struct turn_item *item = &turn->items[i];
+        if (!item->hashes) continue;
+        const struct database *db = item_database(server, item);
+        for (uint32_t k = 0; k < item->request.count; k++)
+            if (item->hashes[k]) database_prefetch_bucket(db, item->hashes[k]);
+    }
+    for (uint32_t i = 0; i < turn->item_count; i++) {
+        const struct turn_item *item = &turn->items[i];
+        if (!item->hashes) continue;
+        const struct database *db = item_database(server, item);
+        for (uint32_t k = 0; k < item->request.count; k++)
+            if (item->hashes[k]) database_prefetch_entry(db, item->hashes[k]);
+    }
+}
+
+/* ---- execute ---- */
+
+static void finish_session(struct session *session) {
+    if (session->protocol_error) {
+        if (!(session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW))) {
+            char text[128];
+            int size =
+                snprintf(text, sizeof text, "ERR Protocol error: %s", session->protocol_error);
+            reply_error(&session->reply, bytes_make(text, (size_t)size));
+            session->flags |= SESSION_CLOSE_AFTER_REPLY;
+        }
+    }
+    session_reply_end(session);
+}
+
+static void execute(struct server *server) {
+    struct turn *turn = &server->turn;
+    uint32_t i = 0;
+    turn->ticks = io_ticks(server->io);
+    while (i < turn->item_count) {
+        struct session *session = turn->items[i].session;
+        session_reply_begin(session);
+        turn->executing = session;
+        for (; i < turn->item_count && turn->items[i].session == session; i++) {
+            struct turn_item *item = &turn->items[i];
+            turn->executing_item = item;
+            dispatch(session, item->command, &item->request, item->hashes);
+            if (item->request.large_count) request_release(&item->request);
+        }
+        turn->executing = NULL;
+        turn->executing_item = NULL;
+        finish_session(session);
+    }
+}
+
+/* ---- reply ---- */
+
+static void flush_all(struct server *server) {
+    struct turn *turn = &server->turn;
+    while (turn->flush_first) {
+        struct session *session = turn->flush_first;
+        turn->flush_first = session->flush_next;
+        session->flags &= ~(uint32_t)SESSION_FLUSHING;
+        if (!session_flush(session)) session_close_later(session);
+    }
+}
+
+/* ---- the batch ---- */
+
+/* Fill the batch from the line; `last` is the last session of this turn's line. */
+static uint32_t fill_batch(struct server *server, struct session *batch[],
+                           const struct session *last, bool *at_end) {
+    struct turn *turn = &server->turn;
+    uint32_t count = 0;
+    while (count < TURN_BATCH_SESSIONS && turn->item_count < TURN_BATCH_REQUESTS &&
+           TURN_INBOX_SIZE - turn->inbox_used >= TURN_RECEIVE_SIZE) {
+        struct session *session = dequeue(turn);
+        if (!session) {
+            *at_end = true;
+            break;
+        }
+        batch[count++] = session;
+        session->flags |= SESSION_IN_BATCH;
+        if (session == last) *at_end = true;
+        bool ready =
+            !(session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)) && !session->held;
+        if (ready && (session->flags & SESSION_MORE)) {
+            session->unread = bytes_make(session->input.data + session->input_position,
+                                         session->input.size - session->input_position);
+        } else if (ready) {
+            ready = gather(server, session);
+        }
+        if (ready) {
+            uint32_t before = turn->item_count;
+            parse(server, session);
+            keep_unread(session);
+            if (turn->item_count == before && session->protocol_error) {
+                session_reply_begin(session);
+                finish_session(session);
+            }
+        }
+        if (*at_end) break;
+    }
+    return count;
+}
+
+static void end_batch(struct server *server, struct session *batch[], uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        struct session *session = batch[i];
+        session->flags &= ~(uint32_t)SESSION_IN_BATCH;
+        compact_input(session);
+        if ((session->flags & SESSION_MORE) && !session->held) turn_enqueue(server, session);
+    }
+}
+
+void turn_batches(struct server *server) {
+    struct turn *turn = &server->turn;
+    const struct session *last = turn->queue_last;
+    bool at_end = turn->queue_first == NULL;
+    while (!at_end) {
+        struct session *batch[TURN_BATCH_SESSIONS];
+        turn->item_count = 0;
+        turn->inbox_used = 0;
+        turn->outbox_used = 0;
+        request_arena_reset(&turn->arena);
+        uint32_t count = fill_batch(server, batch, last, &at_end);
+        if (turn->item_count > 1) prefetch(server);
+        execute(server);
+        journal_commit(&server->journal);
+        flush_all(server);
+        end_batch(server, batch, count);
+    }
+    flush_all(server);
+    server_close_marked(server);
+}

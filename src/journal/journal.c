@@ -1,0 +1,97 @@
+/* journal.c: appending effects and handing them over. Owns the bytes between two commits, and no
+ * file. */
+#include "journal/journal.h"
+
+#include "base/invariant.h"
+#include "base/number.h"
+#include "resp/reply.h"
+
+enum { DATABASE_UNKNOWN = -1 };
+
+void journal_init(struct journal *journal) {
+    *journal = (struct journal){.horizon = JOURNAL_HORIZON_ALL, .database = DATABASE_UNKNOWN};
+}
+
+void journal_release(struct journal *journal) {
+    buffer_release(&journal->pending);
+}
+
+static void append(struct journal *journal, const struct bytes *argv, size_t argc) {
+    size_t before = journal->pending.size;
+    request_encode(&journal->pending, argv, argc);
+    journal->offset += journal->pending.size - before;
+}
+
+static void select_database(struct journal *journal, uint32_t database) {
+    if (journal->database == (int64_t)database) return;
+    char digits[NUMBER_I64_TEXT_MAX];
+    struct bytes words[] = {BYTES("SELECT"),
+                            bytes_make(digits, number_format_u64(digits, database))};
+    append(journal, words, 2);
+    journal->database = (int64_t)database;
+}
+
+/* A unit turned out to have a second command: put MULTI in front of its first. */
+static void insert_multi(struct journal *journal) {
+    static const char multi[] = "*1\r\n$5\r\nMULTI\r\n";
+    const size_t size = sizeof multi - 1;
+    struct buffer *pending = &journal->pending;
+    buffer_reserve(pending, size);
+    char *at = pending->data + journal->unit_start;
+    memmove(at + size, at, pending->size - journal->unit_start);
+    memcpy(at, multi, size);
+    pending->size += size;
+    journal->offset += size;
+}
+
+void journal_append(struct journal *journal, uint32_t database, const struct bytes *argv,
+                    size_t argc) {
+    if (!journal_active(journal)) return;
+    select_database(journal, database);
+    if (journal->unit_open) {
+        journal->unit_count++;
+        if (journal->unit_count == 1) journal->unit_start = journal->pending.size;
+        if (journal->unit_count == 2) insert_multi(journal);
+    }
+    append(journal, argv, argc);
+}
+
+void journal_begin_unit(struct journal *journal) {
+    INVARIANT(!journal->unit_open);
+    journal->unit_open = true;
+    journal->unit_count = 0;
+}
+
+void journal_end_unit(struct journal *journal) {
+    INVARIANT(journal->unit_open);
+    if (journal->unit_count > 1) append(journal, &BYTES("EXEC"), 1);
+    journal->unit_open = false;
+}
+
+void journal_commit(struct journal *journal) {
+    if (journal->committed == journal->offset) return;
+    struct bytes bytes = buffer_bytes(&journal->pending);
+    INVARIANT(!journal->unit_open && bytes.size == journal->offset - journal->committed);
+    for (uint32_t i = 0; i < journal->reader_count; i++)
+        journal->readers[i].consume(journal->readers[i].context, journal->committed, bytes);
+    journal->committed = journal->offset;
+    buffer_clear(&journal->pending);
+}
+
+bool journal_add_reader(struct journal *journal, journal_consume *consume, void *context) {
+    if (journal->reader_count == JOURNAL_READERS_MAX) return false;
+    journal_commit(journal);
+    journal->readers[journal->reader_count++] = (struct journal_reader){consume, context};
+    journal->database = DATABASE_UNKNOWN;
+    return true;
+}
+
+void journal_remove_reader(struct journal *journal, journal_consume *consume, void *context) {
+    journal_commit(journal);
+    for (uint32_t i = 0; i < journal->reader_count; i++) {
+        struct journal_reader *reader = &journal->readers[i];
+        if (reader->consume != consume || reader->context != context) continue;
+        journal->readers[i] = journal->readers[--journal->reader_count];
+        return;
+    }
+}

@@ -1,0 +1,457 @@
+/* database.c: finding, changing and removing entries.
+ *
+ * All changes go through shape(): it decides whether the entry's block can be used again (it is
+ * private and of the right class), or makes a new one, puts it into the table, and retires the old.
+ */
+#include "keyspace/database.h"
+
+#include "base/invariant.h"
+#include "base/number.h"
+#include "keyspace/keyspace.h"
+#include "keyspace/store.h"
+
+struct key key_make(const struct keyspace *keyspace, struct bytes name) {
+    return (struct key){name, hash_bytes(&keyspace->secret, name)};
+}
+
+/* ---- finding ---- */
+
+struct match {
+    const struct store *store;
+    struct bytes name;
+};
+
+static inline bool matches(const void *context, table_element element) {
+    const struct match *match = context;
+    return bytes_equal(entry_key(store_entry(match->store, element)), match->name);
+}
+
+const struct entry *database_find(const struct database *db, const struct key *key) {
+    struct match match = {db->store, key->name};
+    table_element element = table_find(&db->store->table, key->hash, matches, &match, NULL);
+    return element == 0 ? NULL : store_entry(db->store, element);
+}
+
+struct spot database_locate(struct database *db, const struct key *key) {
+    struct match match = {db->store, key->name};
+    struct spot spot = {0};
+    table_element element = table_find(&db->store->table, key->hash, matches, &match, &spot.place);
+    if (element != 0) spot.entry = store_entry(db->store, element);
+    return spot;
+}
+
+/* ---- blocks ---- */
+
+static void release_block(void *owner, uint64_t element) {
+    struct store *store = owner;
+    entry_release_outside(store, store_entry(store, element));
+    slab_free(&store->slab, element);
+}
+
+/* The entry is out of the table: free its block and what it holds, or leave both to the views. */
+static void discard(struct store *store, table_element element, bool shared) {
+    if (unlikely(shared)) {
+        struct entry *entry = store_entry(store, element);
+        epochs_retire(&store->keyspace->epochs, release_block, store, element,
+                      slab_block_size(&store->slab, element) + entry_outside(entry));
+    } else {
+        release_block(store, element);
+    }
+}
+
+static void count_in(struct store *store, const struct entry *entry) {
+    store->outside_bytes += entry_outside(entry);
+    if (entry->flags & ENTRY_EXPIRES) {
+        store->expiring++;
+        store->expiry_sum_ms += entry_expiry(entry);
+    }
+}
+
+static void count_out(struct store *store, const struct entry *entry) {
+    store->outside_bytes -= entry_outside(entry);
+    if (entry->flags & ENTRY_EXPIRES) {
+        store->expiring--;
+        store->expiry_sum_ms -= entry_expiry(entry);
+    }
+}
+
+/* What an entry shall look like. */
+struct shape {
+    enum value_type type;
+    enum entry_encoding encoding;
+    size_t value_size; /* of the value's part of the block */
+    int64_t expiry;
+    uint8_t flags; /* ENTRY_MODIFIED or 0 */
+};
+
+static size_t key_part_size(const struct key *key) {
+    return key->name.size > ENTRY_KEY_MAX ? sizeof(struct blob *) : key->name.size;
+}
+
+static size_t shape_size(const struct key *key, size_t value_size, int64_t expiry) {
+    return sizeof(struct entry) + (expiry != ENTRY_NO_EXPIRY ? 8 : 0) + key_part_size(key) +
+           value_size;
+}
+
+/* Can the value stand in the block? */
+static bool fits_block(const struct key *key, size_t value_size, int64_t expiry) {
+    return value_size <= ENTRY_SIZE_MAX && shape_size(key, value_size, expiry) <= ENTRY_SIZE_MAX;
+}
+
+static void write_head(struct entry *entry, const struct shape *shape) {
+    bool expires = shape->expiry != ENTRY_NO_EXPIRY;
+    entry->kind = (uint8_t)((unsigned)shape->type | (unsigned)shape->encoding << 4);
+    entry->flags =
+        (uint8_t)((entry->flags & ENTRY_KEY_BLOB) | shape->flags | (expires ? ENTRY_EXPIRES : 0));
+    entry->value_size = (uint16_t)shape->value_size;
+    if (expires) memcpy(entry->rest, &shape->expiry, sizeof shape->expiry);
+}
+
+static void write_key(struct entry *entry, const struct key *key, bool expires,
+                      const struct entry *old, uint32_t clock) {
+    char *at = entry->rest + (expires ? 8 : 0);
+    if (unlikely(key->name.size > ENTRY_KEY_MAX)) {
+        struct blob *blob;
+        if (old) memcpy(&blob, old->rest + entry_expiry_size(old), sizeof blob);
+        blob = old ? blob_hold(blob) : blob_copy(key->name, key->name.size);
+        entry->flags = ENTRY_KEY_BLOB;
+        entry->access = (uint32_t)sizeof blob << 24 | clock;
+        memcpy(at, &blob, sizeof blob);
+    } else {
+        entry->flags = 0;
+        entry->access = (uint32_t)key->name.size << 24 | clock;
+        memcpy(at, key->name.data, key->name.size);
+    }
+}
+
+/* The old value's hold is given up when its block is used again. */
+static void release_value(struct store *store, struct entry *entry) {
+    if (entry_encoding(entry) != ENTRY_BLOB) return;
+    uint8_t flags = entry->flags;
+    entry->flags &= (uint8_t)~ENTRY_KEY_BLOB;
+    entry_release_outside(store, entry);
+    entry->flags = flags;
+}
+
+/* Make the key's entry be of this shape, its value's part undefined and to be written by the
+ * caller, who then calls count_in. What the entry held is released, after which no byte of the old
+ * value may be read; when `keep` is not NULL, the old entry stays whole there and the caller
+ * discards it. */
+struct kept {
+    table_element element;
+    bool shared;
+};
+
+static struct entry *shape_entry(struct database *db, const struct key *key, struct spot *spot,
+                                 const struct shape *shape, struct kept *keep) {
+    struct store *store = db->store;
+    uint32_t clock = store->keyspace->clock;
+    bool expires = shape->expiry != ENTRY_NO_EXPIRY;
+    size_t size = shape_size(key, shape->value_size, shape->expiry);
+    struct entry *old = spot->entry;
+    if (keep) keep->element = 0;
+    if (old) {
+        table_element element = table_place_element(&spot->place);
+        bool may_change = table_may_change(&store->table, &spot->place);
+        count_out(store, old);
+        if (!keep && may_change && (old->flags & ENTRY_EXPIRES) == (expires ? ENTRY_EXPIRES : 0) &&
+            slab_class_size(size) == slab_block_size(&store->slab, element)) {
+            release_value(store, old);
+            write_head(old, shape);
+            entry_set_clock(old, clock);
+            return old;
+        }
+        table_element fresh = slab_alloc(&store->slab, size);
+        spot->entry = store_entry(store, fresh);
+        write_key(spot->entry, key, expires, old, clock);
+        write_head(spot->entry, shape);
+        table_replace(&store->table, &spot->place, fresh);
+        if (keep)
+            *keep = (struct kept){element, !may_change};
+        else
+            discard(store, element, !may_change);
+        return spot->entry;
+    }
+    table_element fresh = slab_alloc(&store->slab, size);
+    spot->entry = store_entry(store, fresh);
+    write_key(spot->entry, key, expires, NULL, clock);
+    write_head(spot->entry, shape);
+    table_insert(&store->table, key->hash, fresh, &spot->place);
+    return spot->entry;
+}
+
+static void finish_entry(struct database *db, struct spot *spot) {
+    struct store *store = db->store;
+    count_in(store, spot->entry);
+    if (spot->entry->flags & ENTRY_EXPIRES)
+        table_note_bound(&store->table, &spot->place, entry_expiry(spot->entry));
+}
+
+static char *value_part(struct entry *entry) {
+    return entry->rest + entry_expiry_size(entry) + entry_key_part(entry);
+}
+
+/* ---- strings ---- */
+
+void database_put_integer(struct database *db, const struct key *key, struct spot *spot,
+                          int64_t value, int64_t expiry) {
+    size_t size = value == (int8_t)value    ? 1
+                  : value == (int16_t)value ? 2
+                  : value == (int32_t)value ? 4
+                                            : 8;
+    struct shape shape = {VALUE_STRING, ENTRY_INTEGER, size, expiry, 0};
+    struct entry *entry = shape_entry(db, key, spot, &shape, NULL);
+    memcpy(value_part(entry), &value, size);
+    finish_entry(db, spot);
+}
+
+static void put_pointer(struct database *db, const struct key *key, struct spot *spot,
+                        struct blob *blob, int64_t expiry, uint8_t flags) {
+    struct shape shape = {VALUE_STRING, ENTRY_BLOB, sizeof blob, expiry, flags};
+    struct entry *entry = shape_entry(db, key, spot, &shape, NULL);
+    memcpy(value_part(entry), &blob, sizeof blob);
+    finish_entry(db, spot);
+}
+
+/* `value` may be part of the entry that is replaced only when it is held elsewhere too. */
+static void put_bytes(struct database *db, const struct key *key, struct spot *spot,
+                      struct bytes value, int64_t expiry, uint8_t flags) {
+    if (!fits_block(key, value.size, expiry)) {
+        put_pointer(db, key, spot, blob_copy(value, value.size), expiry, flags);
+        return;
+    }
+    struct shape shape = {VALUE_STRING, ENTRY_EMBEDDED, value.size, expiry, flags};
+    struct entry *entry = shape_entry(db, key, spot, &shape, NULL);
+    memcpy(value_part(entry), value.data, value.size);
+    finish_entry(db, spot);
+}
+
+void database_put_string(struct database *db, const struct key *key, struct spot *spot,
+                         struct bytes value, int64_t expiry) {
+    int64_t number;
+    if (value.size <= ENTRY_INTEGER_TEXT_MAX && number_parse_i64(value, &number))
+        database_put_integer(db, key, spot, number, expiry);
+    else
+        put_bytes(db, key, spot, value, expiry, 0);
+}
+
+void database_put_blob(struct database *db, const struct key *key, struct spot *spot,
+                       struct blob *blob, int64_t expiry) {
+    if (fits_block(key, blob->size, expiry)) {
+        database_put_string(db, key, spot, blob_bytes(blob), expiry);
+        blob_let_go(blob);
+    } else {
+        put_pointer(db, key, spot, blob, expiry, 0);
+    }
+}
+
+/* A blob's capacity for a string that is likely to grow on. */
+static size_t growing_capacity(size_t size) {
+    enum { STEP_MAX = 1024 * 1024 };
+    return size < STEP_MAX ? size * 2 : size + STEP_MAX;
+}
+
+/* The string is in a blob that nobody else holds: change it where it is. */
+static char *resize_blob(struct database *db, struct spot *spot, size_t size) {
+    struct store *store = db->store;
+    struct entry *entry = spot->entry;
+    struct blob *blob = entry_blob(entry);
+    count_out(store, entry);
+    if (size > blob->capacity) {
+        blob = blob_resize(blob, growing_capacity(size));
+        memcpy(value_part(entry), &blob, sizeof blob);
+    }
+    if (size > blob->size) memset(blob->data + blob->size, 0, size - blob->size);
+    blob->size = size;
+    entry->flags |= ENTRY_MODIFIED;
+    entry_set_clock(entry, store->keyspace->clock);
+    count_in(store, entry);
+    return blob->data;
+}
+
+/* The same for a string in the block, when block and class allow. */
+static char *resize_embedded(struct database *db, struct spot *spot, size_t size) {
+    struct store *store = db->store;
+    struct entry *entry = spot->entry;
+    table_element element = table_place_element(&spot->place);
+    size_t needed = entry_size(entry) - entry->value_size + size;
+    if (needed > slab_block_size(&store->slab, element)) return NULL;
+    char *value = value_part(entry);
+    if (size > entry->value_size) memset(value + entry->value_size, 0, size - entry->value_size);
+    entry->value_size = (uint16_t)size;
+    entry->flags |= ENTRY_MODIFIED;
+    entry_set_clock(entry, store->keyspace->clock);
+    return value;
+}
+
+char *database_resize_string(struct database *db, const struct key *key, struct spot *spot,
+                             size_t size) {
+    struct store *store = db->store;
+    struct entry *old = spot->entry;
+    if (old && table_may_change(&store->table, &spot->place)) {
+        char *value = NULL;
+        if (entry_encoding(old) == ENTRY_BLOB && entry_blob(old)->holders == 1)
+            value = resize_blob(db, spot, size);
+        else if (entry_encoding(old) == ENTRY_EMBEDDED)
+            value = resize_embedded(db, spot, size);
+        if (value) return value;
+    }
+    char scratch[NUMBER_I64_TEXT_MAX];
+    struct bytes before = old ? entry_string(old, scratch) : BYTES("");
+    size_t kept_size = before.size < size ? before.size : size;
+    int64_t expiry = old ? entry_expiry(old) : ENTRY_NO_EXPIRY;
+    bool in_block = fits_block(key, size, expiry);
+    struct shape shape = {VALUE_STRING, in_block ? ENTRY_EMBEDDED : ENTRY_BLOB,
+                          in_block ? size : sizeof(struct blob *), expiry, ENTRY_MODIFIED};
+    struct kept kept;
+    struct entry *entry = shape_entry(db, key, spot, &shape, &kept);
+    char *value = value_part(entry);
+    if (!in_block) {
+        struct blob *blob = blob_make(old ? growing_capacity(size) : size);
+        blob->size = size;
+        memcpy(value, &blob, sizeof blob);
+        value = blob->data;
+    }
+    memcpy(value, before.data, kept_size);
+    memset(value + kept_size, 0, size - kept_size);
+    if (kept.element) discard(store, kept.element, kept.shared);
+    finish_entry(db, spot);
+    return value;
+}
+
+/* ---- whole entries ---- */
+
+void database_put_copy(struct database *db, const struct key *key, struct spot *spot,
+                       const struct entry *from, int64_t expiry) {
+    uint32_t clock = entry_clock(from);
+    uint8_t flags = from->flags & ENTRY_MODIFIED;
+    switch (entry_encoding(from)) {
+    case ENTRY_INTEGER: database_put_integer(db, key, spot, entry_integer(from), expiry); break;
+    case ENTRY_EMBEDDED:
+        put_bytes(db, key, spot, bytes_make(entry_value_part(from), from->value_size), expiry,
+                  flags);
+        break;
+    case ENTRY_BLOB: put_pointer(db, key, spot, blob_hold(entry_blob(from)), expiry, flags); break;
+    case ENTRY_OBJECT: invariant_panic("copy of an object of type %d", (int)entry_type(from));
+    }
+    entry_set_clock(spot->entry, clock);
+}
+
+/* A new block with the same key and value, as `old` has them, for another expiry. */
+static void reshape(struct database *db, struct spot *spot, int64_t expiry) {
+    struct entry *old = spot->entry;
+    struct key key = {entry_key(old), spot->place.hash};
+    uint32_t clock = entry_clock(old);
+    struct shape shape = {entry_type(old), entry_encoding(old), old->value_size, expiry,
+                          old->flags & ENTRY_MODIFIED};
+    struct kept kept;
+    struct entry *entry = shape_entry(db, &key, spot, &shape, &kept);
+    memcpy(value_part(entry), entry_value_part(old), old->value_size);
+    if (entry_encoding(entry) == ENTRY_BLOB) blob_hold(entry_blob(entry));
+    entry_set_clock(entry, clock);
+    discard(db->store, kept.element, kept.shared);
+    finish_entry(db, spot);
+}
+
+void database_set_expiry(struct database *db, struct spot *spot, int64_t expiry) {
+    struct store *store = db->store;
+    struct entry *entry = spot->entry;
+    bool expires = expiry != ENTRY_NO_EXPIRY;
+    if (!expires && !(entry->flags & ENTRY_EXPIRES)) return;
+    if (expires && (entry->flags & ENTRY_EXPIRES) &&
+        table_may_change(&store->table, &spot->place)) {
+        store->expiry_sum_ms += expiry - entry_expiry(entry);
+        memcpy(entry->rest, &expiry, sizeof expiry);
+        table_note_bound(&store->table, &spot->place, expiry);
+        return;
+    }
+    struct key key = {entry_key(entry), spot->place.hash};
+    if (entry_encoding(entry) == ENTRY_EMBEDDED && !fits_block(&key, entry->value_size, expiry)) {
+        struct bytes value = bytes_make(entry_value_part(entry), entry->value_size);
+        uint32_t clock = entry_clock(entry);
+        put_pointer(db, &key, spot, blob_copy(value, value.size), expiry,
+                    entry->flags & ENTRY_MODIFIED);
+        entry_set_clock(spot->entry, clock);
+        return;
+    }
+    reshape(db, spot, expiry);
+}
+
+void database_remove(struct database *db, struct spot *spot) {
+    struct store *store = db->store;
+    table_element element = table_place_element(&spot->place);
+    bool shared = !table_may_change(&store->table, &spot->place);
+    count_out(store, spot->entry);
+    table_remove(&store->table, &spot->place);
+    discard(store, element, shared);
+    spot->entry = NULL;
+}
+
+/* ---- walking ---- */
+
+struct walk {
+    const struct store *store;
+    database_visit *visit;
+    void *context;
+};
+
+static void walk_element(void *context, table_element element) {
+    struct walk *walk = context;
+    walk->visit(walk->context, store_entry(walk->store, element));
+}
+
+uint64_t database_scan(const struct database *db, uint64_t cursor, database_visit *visit,
+                       void *context) {
+    struct walk walk = {db->store, visit, context};
+    return table_scan(&db->store->table, cursor, walk_element, &walk);
+}
+
+const struct entry *database_random(const struct database *db, uint64_t (*random)(void *),
+                                    void *context) {
+    table_element element = table_random(&db->store->table, random, context);
+    return element == 0 ? NULL : store_entry(db->store, element);
+}
+
+struct sweep {
+    struct database *db;
+    void (*due)(void *context, struct database *db, const struct entry *entry);
+    void *context;
+};
+
+static int64_t sweep_bound(void *context, table_element element) {
+    const struct sweep *sweep = context;
+    return entry_expiry(store_entry(sweep->db->store, element));
+}
+
+static void sweep_due(void *context, table_element element) {
+    struct sweep *sweep = context;
+    sweep->due(sweep->context, sweep->db, store_entry(sweep->db->store, element));
+}
+
+bool database_sweep(struct database *db, int64_t now_ms, size_t segments_max,
+                    void (*due)(void *context, struct database *db, const struct entry *entry),
+                    void *context, bool *wrapped) {
+    struct sweep sweep = {db, due, context};
+    return table_sweep(&db->store->table, &db->store->sweep_cursor, now_ms, segments_max,
+                       sweep_bound, sweep_due, &sweep, wrapped);
+}
+
+/* ---- figures ---- */
+
+int64_t database_average_ttl(const struct database *db, int64_t now_ms) {
+    const struct store *store = db->store;
+    if (store->expiring == 0) return 0;
+    int64_t mean = (int64_t)(store->expiry_sum_ms / (__int128)store->expiring) - now_ms;
+    return mean > 0 ? mean : 0;
+}
+
+size_t database_memory(const struct database *db) {
+    const struct store *store = db->store;
+    return table_size(&store->table) + slab_used(&store->slab) + store->outside_bytes;
+}
+
+size_t database_entry_memory(const struct database *db, const struct entry *entry) {
+    (void)db;
+    enum { TABLE_SHARE = 8 }; /* bytes that the table takes for an entry at its usual load */
+    return slab_class_size(entry_size(entry)) + entry_outside(entry) + TABLE_SHARE;
+}

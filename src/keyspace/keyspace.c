@@ -1,0 +1,121 @@
+/* keyspace.c: the databases together, and views of them. */
+#include "keyspace/keyspace.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "keyspace/store.h"
+
+void keyspace_init(struct keyspace *keyspace, uint32_t databases,
+                   const struct hash_secret *secret) {
+    *keyspace = (struct keyspace){.database_count = databases, .secret = *secret};
+    epochs_init(&keyspace->epochs);
+    keyspace->databases = memory_alloc_zeroed(databases, sizeof *keyspace->databases);
+    for (uint32_t i = 0; i < databases; i++)
+        keyspace->databases[i] = (struct database){store_open(keyspace), i};
+}
+
+void keyspace_release(struct keyspace *keyspace) {
+    INVARIANT(keyspace->epochs.open_count == 0);
+    keyspace->dispose = NULL;
+    while (!epochs_drain(&keyspace->epochs, SIZE_MAX)) {
+    }
+    for (uint32_t i = 0; i < keyspace->database_count; i++)
+        store_close(keyspace->databases[i].store);
+    memory_free(keyspace->databases);
+    epochs_release(&keyspace->epochs);
+}
+
+static void release_store(void *owner, uint64_t node) {
+    const struct keyspace *keyspace = owner;
+    struct store *store = (struct store *)(uintptr_t)node;
+    if (keyspace->dispose)
+        keyspace->dispose(keyspace->dispose_context, store_close, store);
+    else
+        store_close(store);
+}
+
+void keyspace_flush(struct keyspace *keyspace, uint32_t number) {
+    INVARIANT(number < keyspace->database_count);
+    struct database *db = &keyspace->databases[number];
+    size_t size = database_memory(db);
+    struct store *old = db->store;
+    db->store = store_open(keyspace);
+    epochs_retire(&keyspace->epochs, release_store, keyspace, (uint64_t)(uintptr_t)old, size);
+}
+
+void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b) {
+    INVARIANT(a < keyspace->database_count && b < keyspace->database_count);
+    struct store *store = keyspace->databases[a].store;
+    keyspace->databases[a].store = keyspace->databases[b].store;
+    keyspace->databases[b].store = store;
+}
+
+size_t keyspace_count(const struct keyspace *keyspace) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < keyspace->database_count; i++)
+        count += database_count(&keyspace->databases[i]);
+    return count;
+}
+
+/* ---- views ---- */
+
+struct view_part {
+    struct table_view table;
+    char *const *chunks;
+};
+
+struct view {
+    uint32_t epoch;
+    uint32_t count;
+    struct view_part parts[];
+};
+
+struct view *view_open(struct keyspace *keyspace) {
+    if (keyspace->epochs.open_count == EPOCH_VIEWS_MAX) return NULL;
+    uint32_t count = keyspace->database_count;
+    struct view *view = memory_alloc(sizeof *view + count * sizeof view->parts[0]);
+    view->epoch = epochs_freeze(&keyspace->epochs);
+    view->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct store *store = keyspace->databases[i].store;
+        table_freeze(&store->table, &view->parts[i].table);
+        view->parts[i].chunks = store->slab.chunks;
+    }
+    return view;
+}
+
+void view_close(struct keyspace *keyspace, struct view *view) {
+    enum { AT_ONCE = 1000 };
+    epochs_thaw(&keyspace->epochs, view->epoch, AT_ONCE);
+    memory_free(view);
+}
+
+bool keyspace_drain(struct keyspace *keyspace, size_t budget) {
+    return epochs_drain(&keyspace->epochs, budget);
+}
+
+uint32_t view_database_count(const struct view *view) {
+    return view->count;
+}
+
+size_t view_count(const struct view *view, uint32_t database) {
+    return view->parts[database].table.count;
+}
+
+struct view_walk {
+    char *const *chunks;
+    database_visit *visit;
+    void *context;
+};
+
+static void view_element(void *context, table_element element) {
+    struct view_walk *walk = context;
+    walk->visit(walk->context, slab_at_chunks(walk->chunks, element));
+}
+
+uint64_t view_scan(const struct view *view, uint32_t database, uint64_t cursor,
+                   database_visit *visit, void *context) {
+    const struct view_part *part = &view->parts[database];
+    struct view_walk walk = {part->chunks, visit, context};
+    return table_view_scan(&part->table, cursor, view_element, &walk);
+}

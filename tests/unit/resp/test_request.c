@@ -228,12 +228,6 @@ static void test_announced_is_not_reserved(void **state) {
     driver_release(&e);
 }
 
-/* Under a sanitizer, too, an allocation may fail. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void) {
-    return "allocator_may_return_null=1";
-}
-
 static void test_no_memory_is_an_error(void **state) {
     (void)state;
     struct request_driver d = {.limits = {.bulk_max = INT64_MAX, .authenticated = true}};

@@ -317,7 +317,7 @@ void session_local_address(const struct session *session, char out[IO_ADDRESS_TE
 
 size_t session_memory(const struct session *session) {
     return sizeof *session + session->input.capacity + session_output_size(session) +
-           (session->parser.filling ? session->parser.filling->capacity : 0);
+           request_parser_memory(&session->parser);
 }
 
 static void describe_flags(const struct session *session, struct buffer *out) {

@@ -75,7 +75,7 @@ void turn_forget(struct server *server, struct session *session) {
 static bool over_input_limit(struct session *session) {
     struct server *server = session->server;
     size_t held = session->input.size - session->input_position;
-    if (session->parser.filling) held += session->parser.filling->size;
+    held += request_parser_memory(&session->parser);
     if (held <= server->config->client_query_buffer_limit) return false;
     struct buffer text = {0};
     session_describe(session, &text);
@@ -281,7 +281,7 @@ static void execute(struct server *server) {
             struct turn_item *item = &turn->items[i];
             turn->executing_item = item;
             dispatch(session, item->command, &item->request, item->hashes);
-            if (item->request.large_count) request_release(&item->request);
+            request_release(&item->request);
         }
         turn->executing = NULL;
         turn->executing_item = NULL;

@@ -11,6 +11,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; older headers lack it */
+#endif
+
 #ifdef REDSTART_JEMALLOC
 #include <jemalloc/jemalloc.h>
 
@@ -156,7 +160,7 @@ void memory_discard_pages(void *start, size_t size) {
     if (madvise(start, size, MADV_DONTNEED) != 0) memset(start, 0, size);
 }
 
-void memory_welcome_huge_pages(void *start, size_t size) {
-    /* A kernel without huge pages refuses; then there are none. */
-    (void)madvise(start, size, MADV_HUGEPAGE);
+void memory_make_huge_page(void *start, size_t size) {
+    /* A kernel without huge pages, or without one free, refuses; then they stay small. */
+    (void)madvise(start, size, MADV_COLLAPSE);
 }

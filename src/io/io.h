@@ -1,9 +1,9 @@
 /* io.h: the seam to the world. Clock, entropy, network, files, workers and the process are reached
  * through `struct io` and in no other way. There are two worlds:
  *
- *   io_real_open   the operating system's
- *   sim/           a simulated one, in which several servers run on one thread, on a simulated
- *                  clock, network and disk, all from one seed (io/simulation.h)
+ *   io_real_open      the operating system's
+ *   simulation_host   a simulated one, in which several servers run on one thread, on a simulated
+ *                     clock, network and disk, all from one seed (io/simulation.h)
  *
  * All calls are made on the thread that owns the io, except those that say otherwise. Errors are
  * negative errno values (-EAGAIN, -ECONNRESET ...). */
@@ -141,8 +141,10 @@ struct io_operations {
     int (*list)(struct io *, const char *path, void (*each)(void *, const char *name),
                 void *context);
 
-    /* workers: `work` runs on one of them, then `done` on the owner's thread, inside io_wait. Work
-     * that was submitted runs in order when `lane` is the same, side by side otherwise. */
+    /* workers: `work` runs on one of them, then `done` on the owner's thread, inside io_wait
+     * (before it looks which sockets are ready, so that a `done` may close some). Work of the same
+     * lane runs one at a time, in order; that of IO_LANE_FREE and of different lanes side by side.
+     */
     void (*submit)(struct io *, uint32_t lane, io_work *work, io_work *done, void *context);
     /* Wait until nothing is submitted any more, running the `done`s. */
     void (*finish_work)(struct io *);
@@ -154,7 +156,7 @@ struct io_operations {
     void (*catch_signals)(struct io *);
     int (*take_signal)(struct io *);
     int64_t (*raise_file_limit)(struct io *, int64_t wanted); /* returns what is allowed now */
-    void (*close_io)(struct io *);
+    void (*close_io)(struct io *);                            /* finishes work first */
 };
 
 enum { IO_LANE_FREE, IO_LANE_SAVE, IO_LANE_SYNC, IO_LANE_OTHER, IO_LANE_COUNT };

@@ -431,15 +431,15 @@ static void assert_options(const char *const *words, size_t count, const char *e
 static void test_options(void **state) {
     (void)state;
     assert_options((const char *[]){"--port", "7000", "--save", "", "--appendonly", "no"}, 6,
-                   "\nport \"7000\"\nsave \"\"\nappendonly \"no\"\n");
+                   "port \"7000\"\nsave \"\"\nappendonly \"no\"\n");
     assert_options((const char *[]){"--save", "--appendonly", "yes", "--save"}, 4,
-                   "\nsave \"\"\nappendonly \"yes\"\nsave \"\"\n");
+                   "save \"\"\nappendonly \"yes\"\nsave \"\"\n");
     assert_options((const char *[]){"--save", "900", "1", "300", "10"}, 5,
-                   "\nsave \"900\" \"1\" \"300\" \"10\"\n");
+                   "save \"900\" \"1\" \"300\" \"10\"\n");
     assert_options((const char *[]){"--proc-title-template", "--my", "--sentinel"}, 3,
-                   "\nproc-title-template \"--my\"\n\n");
+                   "proc-title-template \"--my\"\n\n");
     assert_options((const char *[]){"--maxclients", "--save", "10"}, 3,
-                   "\nmaxclients \"--save\" \"10\"\n");
+                   "maxclients \"--save\" \"10\"\n");
 }
 
 /* ---- CONFIG REWRITE ---- */

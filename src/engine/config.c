@@ -232,7 +232,7 @@ static bool changes_apply(struct config *config, struct change *changes, size_t 
     for (size_t i = count; i-- > 0;)
         change_swap(config, &changes[i]);
     char ignored[CONFIG_ERROR_SIZE];
-    tell(config, changes, count, refuser, &refused, ignored);
+    tell(config, changes, count, refuser->next, &refused, ignored);
     return fail(error, pairs[2 * refused_pair], reason);
 }
 

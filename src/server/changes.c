@@ -2,6 +2,7 @@
  * would. */
 #include "server/changes.h"
 #include "base/number.h"
+#include "engine/server.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -70,6 +71,28 @@ bool changes_fit_clients(struct changes *changes) {
                 ". maxclients has been reduced to %" PRId64 "; raise 'ulimit -n' if you need more.",
                 wanted, wanted + FILES_RESERVED, allowed + FILES_RESERVED, allowed);
     return true;
+}
+
+/* ---- addresses ---- */
+
+/* Called again with the old values when an address cannot be had, it listens there again. */
+static bool change_addresses(void *context, struct config *config, char *error, size_t error_size) {
+    struct changes *changes = context;
+    char reason[CONFIG_ERROR_SIZE];
+    bool is_port = changes->port != config->port;
+    changes->port = config->port;
+    if (server_listen_again(changes->server, reason, sizeof(reason))) return true;
+    snprintf(error, error_size, "%s",
+             is_port ? "Unable to listen on this port. Check server logs."
+                     : "Failed to bind to specified addresses.");
+    return false;
+}
+
+void changes_watch_addresses(struct changes *changes, struct server *server) {
+    changes->server = server;
+    changes->port = changes->config->port;
+    config_observe(changes->config, "port", change_addresses, changes);
+    config_observe(changes->config, "bind", change_addresses, changes);
 }
 
 /* ---- the title ---- */

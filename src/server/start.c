@@ -289,6 +289,7 @@ static bool open_server(struct start *start) {
         log_warning(&start->log, "%s", error);
         return false;
     }
+    changes_watch_addresses(&start->changes, start->server);
     log_notice(&start->log, "Running mode=standalone, port=%" PRId64 ".", start->config->port);
     log_notice(&start->log, "Server initialized");
     log_without_effect(start);

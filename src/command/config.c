@@ -29,7 +29,7 @@ static bool is_local(const struct call *call) {
 
 void command_config_set(struct call *call) {
     if (call->argc % 2 != 0) {
-        call_error_arity(call);
+        call_error_syntax(call);
         return;
     }
     struct config_access access = {.is_local = is_local(call)};

@@ -18,6 +18,7 @@
 #include "server/options.h"
 #include "server/reading.h"
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,6 +42,16 @@ struct start {
 
 static void print(const char *text) {
     process_write_standard_output(bytes_from_text(text));
+}
+
+/* On standard error, for what happens before there is a log. */
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...) {
+    char text[ERROR_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    process_write_standard_error(bytes_from_text(text));
 }
 
 static void print_version(void) {
@@ -96,7 +107,7 @@ static bool answer_request(const struct start *start, int *exit_code) {
     case OPTIONS_START: break;
     }
     if (!start->options.is_sentinel) return false;
-    process_write_standard_error(BYTES("Sentinel is not part of this version yet.\n"));
+    complain("Sentinel is not part of this version yet.\n");
     *exit_code = 1;
     return true;
 }
@@ -111,7 +122,7 @@ static bool open_world(struct start *start) {
     char error[ERROR_SIZE];
     start->io = io_real_open(WORKERS, error, sizeof(error));
     if (start->io == NULL) {
-        fprintf(stderr, "Cannot start: %s\n", error);
+        complain("Cannot start: %s\n", error);
         return false;
     }
     int64_t wall_s = io_wall_us(start->io) / 1000000;
@@ -139,8 +150,8 @@ static bool check_log_file(struct start *start) {
         files->close(start->io, file);
         return true;
     }
-    fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n",
-            REDIS_VERSION, strerror(-file));
+    complain("\n*** FATAL CONFIG FILE ERROR (Redis %s) ***\nCan't open the log file: %s\n",
+             REDIS_VERSION, strerror(-file));
     return false;
 }
 
@@ -180,7 +191,7 @@ static bool go_to_background(struct start *start) {
     start->io = NULL;
     int result = process_daemonize();
     if (result < 0) {
-        fprintf(stderr, "Cannot go to the background: %s\n", strerror(-result));
+        complain("Cannot go to the background: %s\n", strerror(-result));
         return false;
     }
     return open_world(start);

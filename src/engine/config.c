@@ -155,8 +155,10 @@ static bool change_find(const struct config *config, struct bytes name, struct c
     if (d->flags & IMMUTABLE) return fail(error, name, "can't set immutable config");
     if ((d->flags & PROTECTED) && !may_change_protected(config, access))
         return fail(error, name, "can't set protected config");
-    if ((d->flags & DENIED_WHILE_LOADING) && access.is_loading)
-        return fail(error, name, "can't set it while loading the dataset");
+    if ((d->flags & DENIED_WHILE_LOADING) && access.is_loading) {
+        buffer_append_text(error, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
     for (size_t i = 0; i < index; i++)
         if (changes[i].directive == d && changes[i].by_alias == change->by_alias)
             return fail(error, name, "duplicate parameter");

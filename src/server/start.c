@@ -36,6 +36,7 @@ struct start {
     const struct process_title *title;
     bool is_supervised; /* somebody waits to be told that the server is ready */
     bool has_pidfile;
+    struct invariant_reporter reporter;
 };
 
 /* ---- what is said and done ---- */
@@ -252,6 +253,19 @@ static void log_without_effect(struct start *start) {
         log_notice(&start->log, "%s has no effect: %s", directive->name, directive->reason);
 }
 
+/* Who relies on these for protection must not find out by chance that they do nothing yet. */
+static void log_unprotected(struct start *start) {
+    static const enum config_index protecting[] = {
+        CONFIG_user,     CONFIG_aclfile,         CONFIG_rename_command,
+        CONFIG_tls_port, CONFIG_tls_replication, CONFIG_tls_cluster};
+    for (size_t i = 0; i < sizeof(protecting) / sizeof(protecting[0]); i++) {
+        const struct config_directive *directive = &config_directives[protecting[i]];
+        if (start->config->given[protecting[i]] && directive->state == CONFIG_LATER)
+            log_warning(&start->log, "WARNING: %s does not protect anything in this version",
+                        directive->name);
+    }
+}
+
 static void log_ready(struct start *start) {
     const struct config *config = start->config;
     if (config->port != 0 && config->bind.count > 0)
@@ -271,6 +285,21 @@ static bool configure(struct start *start) {
     return true;
 }
 
+/* A crash is told on standard error and in the log file, which is kept open for that: there is no
+ * opening it then. */
+static void report_crashes(struct start *start) {
+    const struct config *config = start->config;
+    if (!config->crash_log_enabled) return;
+    start->reporter = (struct invariant_reporter){.fd = IO_NONE};
+    if (config->logfile.size > 0) {
+        io_file file = start->io->operations->open(start->io, config->logfile.data,
+                                                   IO_WRITE | IO_CREATE | IO_APPEND, 0644);
+        if (file >= 0) start->reporter.fd = file;
+    }
+    invariant_set_reporter(&start->reporter);
+    invariant_catch_signals();
+}
+
 static bool prepare(struct start *start) {
     log_beginning(start);
     start->log.role = 'M';
@@ -282,7 +311,7 @@ static bool prepare(struct start *start) {
     changes_note_directory(&start->changes);
     if (!changes_fit_clients(&start->changes)) return false;
     changes_watch(&start->changes);
-    if (start->config->crash_log_enabled) invariant_catch_signals();
+    report_crashes(start);
     if (start->config->supervised == SUPERVISED_UPSTART && start->is_supervised)
         process_notify_upstart();
     tell_supervisor(start, "STATUS=Starting");
@@ -304,12 +333,14 @@ static bool open_server(struct start *start) {
     log_notice(&start->log, "Running mode=standalone, port=%" PRId64 ".", start->config->port);
     log_notice(&start->log, "Server initialized");
     log_without_effect(start);
+    log_unprotected(start);
     log_ready(start);
     tell_supervisor(start, "STATUS=Ready to accept connections\nREADY=1");
     return true;
 }
 
 static void finish(struct start *start) {
+    invariant_set_reporter(NULL);
     if (start->server != NULL) server_close(start->server);
     if (start->has_pidfile) {
         log_notice(&start->log, "Removing the pid file.");
@@ -320,12 +351,13 @@ static void finish(struct start *start) {
     if (start->sink.to_syslog) process_syslog_close();
     options_release(&start->options);
     config_close(start->config);
+    if (start->reporter.fd != IO_NONE) start->io->operations->close(start->io, start->reporter.fd);
     if (start->io != NULL) io_close(start->io);
 }
 
 int server_main(const char *program, const struct bytes *words, size_t count,
                 const struct process_title *title) {
-    struct start start = {.program = program, .title = title};
+    struct start start = {.program = program, .title = title, .reporter = {.fd = IO_NONE}};
     int exit_code;
     options_parse(&start.options, words, count);
     if (answer_request(&start, &exit_code)) {

@@ -370,6 +370,13 @@ def test_no_effect_is_said_once(start, tmp_path):
     assert "slowlog-max-len" in line and "appendfsync" not in line
 
 
+def test_what_protects_nothing_is_warned_of(start, tmp_path):
+    path = write(tmp_path, "main.conf", 'rename-command FLUSHALL ""\n')
+    server = start(arguments=[str(path)])
+    renamed = server.connect().call("FLUSHALL") != b"OK"
+    assert renamed or re.search(r"# WARNING: rename-command does not protect anything", server.log())
+
+
 def test_lines_that_scripts_wait_for(start, tmp_path):
     log = start(unixsocket=str(tmp_path / "s")).log()
     for text in ("oO0OoO0OoO0Oo", "Server initialized", "Ready to accept connections tcp", "connections unix"):

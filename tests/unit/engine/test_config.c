@@ -12,6 +12,7 @@
 #include "engine/config_file.h"
 #include "engine/config_kind.h"
 #include "engine/notify.h"
+#include "engine/version.h"
 
 static const struct config_access anyone = {0};
 
@@ -533,11 +534,11 @@ static void test_rewrite_random(void **state) {
 
 /* ---- the example ---- */
 
-static struct buffer read_example(void) {
+static struct buffer read_source(const char *name) {
     struct buffer text = {0};
     char path[4096];
     const char *root = getenv("REDSTART_SOURCE_ROOT"); /* set by the build's test runner */
-    snprintf(path, sizeof(path), "%s/redstart.conf", root != NULL ? root : ".");
+    snprintf(path, sizeof(path), "%s/%s", root != NULL ? root : ".", name);
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     for (int c; (c = fgetc(file)) != EOF;)
@@ -552,7 +553,7 @@ static void test_example(void **state) {
     (void)state;
     struct buffer made = {0};
     config_write_example(&made);
-    struct buffer kept = read_example();
+    struct buffer kept = read_source("redstart.conf");
     if (!bytes_equal(buffer_bytes(&made), buffer_bytes(&kept)))
         fail_msg("redstart.conf is out of date: redstart config > redstart.conf");
     struct buffer active = {0};
@@ -576,6 +577,15 @@ static void test_example(void **state) {
     buffer_release(&kept);
 }
 
+/* The build names the same version. */
+static void test_version(void **state) {
+    (void)state;
+    struct buffer build = read_source("meson.build");
+    buffer_append(&build, "", 1);
+    assert_non_null(strstr(build.data, "version: '" REDSTART_VERSION "'"));
+    buffer_release(&build);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),          cmocka_unit_test(test_defaults_round_trip),
@@ -585,6 +595,7 @@ int main(void) {
         cmocka_unit_test(test_include),        cmocka_unit_test(test_file_faults),
         cmocka_unit_test(test_options),        cmocka_unit_test(test_rewrite),
         cmocka_unit_test(test_rewrite_random), cmocka_unit_test(test_example),
+        cmocka_unit_test(test_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

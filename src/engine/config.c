@@ -155,8 +155,10 @@ static bool change_find(const struct config *config, struct bytes name, struct c
     if (d->flags & IMMUTABLE) return fail(error, name, "can't set immutable config");
     if ((d->flags & PROTECTED) && !may_change_protected(config, access))
         return fail(error, name, "can't set protected config");
-    if ((d->flags & DENIED_WHILE_LOADING) && access.is_loading)
-        return fail(error, name, "can't set it while loading the dataset");
+    if ((d->flags & DENIED_WHILE_LOADING) && access.is_loading) {
+        buffer_append_text(error, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
     for (size_t i = 0; i < index; i++)
         if (changes[i].directive == d && changes[i].by_alias == change->by_alias)
             return fail(error, name, "duplicate parameter");
@@ -232,7 +234,7 @@ static bool changes_apply(struct config *config, struct change *changes, size_t 
     for (size_t i = count; i-- > 0;)
         change_swap(config, &changes[i]);
     char ignored[CONFIG_ERROR_SIZE];
-    tell(config, changes, count, refuser, &refused, ignored);
+    tell(config, changes, count, refuser->next, &refused, ignored);
     return fail(error, pairs[2 * refused_pair], reason);
 }
 

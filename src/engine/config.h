@@ -187,9 +187,10 @@ void config_close(struct config *config);
 void config_set_file(struct config *config, struct bytes path);
 
 /* Told after a change of the directive, when the new value stands in its field. May refuse, with a
- * text of at most CONFIG_ERROR_SIZE bytes in `error`, and must then have left its world as it was;
- * the fields go back to their old values, and observers that had agreed are told again. One that
- * observes several directives is told once for all that one CONFIG SET changed. */
+ * text of at most CONFIG_ERROR_SIZE bytes in `error`: then all fields go back to their old values,
+ * and it and all that were told before it are told again, to go back as well; what they say to that
+ * is not heard. One that observes several directives is told once for all that one CONFIG SET
+ * changed. */
 typedef bool config_observe_function(void *context, struct config *config, char *error,
                                      size_t error_size);
 void config_observe(struct config *config, const char *name, config_observe_function *function,

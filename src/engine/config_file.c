@@ -204,6 +204,7 @@ static bool is_option(struct bytes word) {
  * stand alone and then means "", and --sentinel, which is no directive. */
 void config_append_options(struct buffer *out, const struct bytes *words, size_t count) {
     bool is_value = false;
+    size_t start = out->size;
     for (size_t i = 0; i < count; i++) {
         if (!is_option(words[i]) || is_value) {
             buffer_append_byte(out, ' ');
@@ -212,7 +213,7 @@ void config_append_options(struct buffer *out, const struct bytes *words, size_t
             continue;
         }
         bool is_alone = i + 1 == count || is_option(words[i + 1]);
-        buffer_append_byte(out, '\n');
+        if (out->size > start) buffer_append_byte(out, '\n');
         if (bytes_is(words[i], "--sentinel") && is_alone) continue;
         buffer_append(out, words[i].data + 2, words[i].size - 2);
         if (bytes_is(words[i], "--save") && is_alone)

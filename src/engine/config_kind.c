@@ -11,7 +11,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { HOSTNAME_MAX = 255, HZ_MIN = 1, HZ_MAX = 500, WATCHDOG_MIN_MS = 200 };
+enum {
+    HOSTNAME_MAX = 255,
+    BACKLOG_MIN = 16 * 1024,
+    HZ_MIN = 1,
+    HZ_MAX = 500,
+    WATCHDOG_MIN_MS = 200
+};
 
 bool config_refuse(char *error, const char *format, ...) {
     va_list arguments;
@@ -167,18 +173,21 @@ const struct config_kind config_kind_octal = {
 
 /* ---- memory ---- */
 
+static bool memory_read(struct bytes word, uint64_t min, uint64_t max, uint64_t *bytes,
+                        char *error) {
+    *bytes = 0;
+    if (word.size > 0 && !number_parse_memory(word, bytes))
+        return config_refuse(error, "argument must be a memory value");
+    if (*bytes < min || *bytes > max)
+        return config_refuse(
+            error, "argument must be between %" PRIu64 " and %" PRIu64 " inclusive", min, max);
+    return true;
+}
+
 static bool memory_parse(const struct config_directive *directive, const struct bytes *words,
                          size_t count, void *value, char *error) {
     (void)count;
-    uint64_t *bytes = value;
-    *bytes = 0;
-    if (words[0].size > 0 && !number_parse_memory(words[0], bytes))
-        return config_refuse(error, "argument must be a memory value");
-    if (*bytes < (uint64_t)directive->min || *bytes > directive->max)
-        return config_refuse(error,
-                             "argument must be between %" PRId64 " and %" PRIu64 " inclusive",
-                             directive->min, directive->max);
-    return true;
+    return memory_read(words[0], (uint64_t)directive->min, directive->max, value, error);
 }
 
 static void memory_format(const struct config_directive *directive, const void *value,
@@ -217,6 +226,27 @@ const struct config_kind config_kind_memory = {
     .words_min = 1,
     .words_max = 1,
     .parse = memory_parse,
+    .format = memory_format,
+    .equal = memory_equal,
+    .write = memory_write,
+};
+
+/* Too little is taken, and made the least that makes sense. */
+static bool backlog_parse(const struct config_directive *directive, const struct bytes *words,
+                          size_t count, void *value, char *error) {
+    (void)directive, (void)count;
+    uint64_t *bytes = value;
+    if (!memory_read(words[0], 1, INT64_MAX, bytes, error)) return false;
+    if (*bytes < BACKLOG_MIN) *bytes = BACKLOG_MIN;
+    return true;
+}
+
+const struct config_kind config_kind_backlog = {
+    .description = "memory",
+    .size = sizeof(uint64_t),
+    .words_min = 1,
+    .words_max = 1,
+    .parse = backlog_parse,
     .format = memory_format,
     .equal = memory_equal,
     .write = memory_write,

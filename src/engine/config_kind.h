@@ -52,8 +52,8 @@ struct config_kind {
 extern const struct config_kind config_kind_boolean, config_kind_integer, config_kind_memory,
     config_kind_text, config_kind_choice, config_kind_flags, config_kind_filename,
     config_kind_hostname, config_kind_title, config_kind_octal, config_kind_hz,
-    config_kind_watchdog, config_kind_percent, config_kind_addresses, config_kind_save,
-    config_kind_output_limits, config_kind_replicaof, config_kind_oom_values,
+    config_kind_watchdog, config_kind_backlog, config_kind_percent, config_kind_addresses,
+    config_kind_save, config_kind_output_limits, config_kind_replicaof, config_kind_oom_values,
     config_kind_percentiles, config_kind_events, config_kind_statements, config_kind_renames,
     config_kind_ignored;
 

@@ -9,7 +9,9 @@ import shutil
 
 import pytest
 
-import harness
+pytest.register_assert_rewrite("harness", "transcript")
+
+import harness  # noqa: E402 (after it is known that its assertions explain themselves)
 
 TEST_OPTIONS = {"save": "", "enable-debug-command": "yes"}
 

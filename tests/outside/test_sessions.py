@@ -1,0 +1,568 @@
+"""Connections in numbers and at their limits, and the commands that look at and act on them."""
+
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+import harness
+from harness import Connection, encode, wait_until
+
+MEGABYTE = 1 << 20
+
+
+def fields_of(line):
+    """A line of CLIENT LIST as a dict."""
+    return dict(field.split("=", 1) for field in bytes(line).decode().strip().split(" "))
+
+
+def listed(connection, *arguments):
+    text = connection.call("CLIENT", "LIST", *arguments)
+    return [fields_of(line) for line in text.splitlines()]
+
+
+# In numbers
+
+
+def test_a_thousand_clients_vanish_in_the_middle_of_a_request(server):
+    """They leave nothing: no session, no descriptor, no memory."""
+    control = server.connect()
+    halves = [
+        encode("SET", "key", b"x" * 20_000)[:-7],
+        b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$100000000\r\nxxxx",
+        b"*1000000\r\n$3\r\nDEL\r\n$1",
+        b"SET key half an inline",
+        encode("PING") * 10 + b"*2\r\n$4\r\nECHO",
+        b"*",
+    ]
+
+    def wave():
+        clients = []
+        for number in range(1000):
+            client = socket.create_connection(server.address)
+            client.sendall(halves[number % len(halves)])
+            clients.append(client)
+        assert wait_until(lambda: int(server.info("clients")["connected_clients"]) >= 1001)
+        for number, client in enumerate(clients):
+            if number % 2:  # half of them by a reset
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            client.close()
+        # info's own connection counts
+        assert wait_until(lambda: int(server.info("clients")["connected_clients"]) == 2)
+
+    wave()  # what is kept for reuse is allocated now
+    descriptors = server.descriptors()
+    used = int(server.info("memory")["used_memory"])
+    wave()
+    wave()
+    assert wait_until(lambda: server.descriptors() <= descriptors)
+    assert wait_until(lambda: int(server.info("memory")["used_memory"]) < used + MEGABYTE)
+    assert control.call("EXISTS", "key") == 0
+    assert len(listed(control)) == 1
+
+
+def test_memory_of_half_sent_large_values_comes_back(server):
+    before = int(server.info("memory")["used_memory"])
+    clients = [server.connect() for _ in range(20)]
+    for client in clients:
+        client.send(b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$10000000\r\n" + b"x" * 5_000_000)
+    wait_until(lambda: int(server.info("memory")["used_memory"]) > before + 50 * MEGABYTE, 5)
+    for client in clients:
+        client.close()
+    assert wait_until(lambda: int(server.info("memory")["used_memory"]) < before + 4 * MEGABYTE)
+
+
+def test_clients_are_counted(server):
+    connections = [server.connect() for _ in range(50)]
+    for connection in connections:
+        connection.call("PING")
+    info = server.info()
+    assert int(info["connected_clients"]) == 51
+    assert int(info["blocked_clients"]) == 0
+    for connection in connections:
+        connection.close()
+    assert wait_until(lambda: int(server.info("clients")["connected_clients"]) == 1)
+    assert int(server.info("stats")["total_connections_received"]) >= 51
+
+
+def test_maxclients(start):
+    server = start(maxclients=10)
+    connections = [server.connect() for _ in range(10)]
+    for connection in connections:
+        assert connection.call("PING") == b"PONG"
+    with Connection(server.address) as late:
+        assert late.read_to_end() == b"-ERR max number of clients reached\r\n"
+    connections[0].close()
+
+    def admitted():
+        with Connection(server.address) as another:
+            try:
+                return another.call("PING") == b"PONG"
+            except (harness.Closed, OSError):
+                return False
+
+    assert wait_until(admitted)
+    assert int(parse(connections[1])["rejected_connections"]) >= 1
+    connections[1].call_ok("CONFIG", "SET", "maxclients", 20)
+    more = [server.connect() for _ in range(8)]
+    assert all(connection.call("PING") == b"PONG" for connection in more)
+
+
+def parse(connection, *sections):
+    return harness.parse_info(connection.call("INFO", *sections))
+
+
+def test_idle_clients_are_closed(server, config):
+    connection, busy = server.connect(), server.connect()
+    assert connection.call("PING") == b"PONG"
+    config("timeout", 1)
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert busy.call("PING") == b"PONG"
+        time.sleep(0.2)
+    assert connection.is_closed(2)
+
+
+def test_without_timeout_nobody_is_closed(server):
+    connection = server.connect()
+    time.sleep(1.5)
+    assert connection.call("PING") == b"PONG"
+
+
+# Output buffers
+
+
+def test_output_buffer_hard_limit(server, config):
+    config("client-output-buffer-limit", "normal 1mb 0 0")
+    slow, other = server.connect(), server.connect()
+    other.call_ok("SET", "key", b"x" * 100_000)
+    slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.send(encode("GET", "key") * 400)
+    assert wait_until(lambda: len(listed(other)) == 1)
+    assert "overcoming of output buffer limits" in server.log()
+    assert other.call("PING") == b"PONG"
+
+
+@pytest.mark.since("7.4")
+def test_disconnections_for_limits_are_counted(server, config):
+    config("client-output-buffer-limit", "normal 1mb 0 0", "client-query-buffer-limit", "1mb")
+    slow, loud, other = server.connect(), server.connect(), server.connect()
+    other.call_ok("SET", "key", b"x" * 100_000)
+    slow.send(encode("GET", "key") * 400)
+    try:
+        loud.send(b"*2\r\n$4\r\nECHO\r\n$10000000\r\n" + b"x" * 3_000_000)
+    except OSError:
+        pass
+    assert wait_until(lambda: len(listed(other)) == 1)
+    stats = parse(other, "stats")
+    assert stats["client_output_buffer_limit_disconnections"] == "1"
+    assert stats["client_query_buffer_limit_disconnections"] == "1"
+
+
+def test_output_buffer_soft_limit(server, config):
+    """Above the soft limit a client has its seconds, and may get below it again."""
+    config("client-output-buffer-limit", "normal 0 1mb 2")
+    slow, recovering, other = server.connect(), server.connect(), server.connect()
+    recovering.call_ok("CLIENT", "SETNAME", "recovering")
+    other.call_ok("CLIENT", "SETNAME", "other")
+    other.call_ok("SET", "key", b"x" * 1_000_000)
+    began = time.monotonic()
+    slow.send(encode("GET", "key") * 40)
+    recovering.send(encode("GET", "key") * 40)
+    time.sleep(0.5)
+    assert len(listed(other)) == 3
+    for _ in range(40):
+        recovering.read()
+    assert wait_until(lambda: len(listed(other)) == 2, 6, 0.05)
+    assert time.monotonic() - began > 1.5
+    assert {client["name"] for client in listed(other)} == {"recovering", "other"}
+
+
+def test_output_that_is_read_late_is_whole(server):
+    slow, other = server.connect(), server.connect()
+    value = bytes(range(256)) * 400
+    slow.call_ok("SET", "key", value)
+    slow.send(encode("GET", "key") * 300)
+    wait_until(lambda: any(int(client["omem"]) > 0 for client in listed(other)), 3)
+    for _ in range(300):
+        assert slow.read() == value
+    assert wait_until(lambda: all(client["omem"] == "0" or client["cmd"] == "client|list" for client in listed(other)))
+
+
+# Fairness
+
+
+def test_a_huge_pipeline_does_not_starve_others(server):
+    connection, hog = server.connect(), server.connect()
+    data = encode("SET", "key", b"x" * 100) * 300_000
+    stop = threading.Event()
+
+    def pour():
+        try:
+            hog.send(data)
+            for _ in range(300_000):
+                hog.read()
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=pour)
+    thread.start()
+    waits = []
+    while not stop.is_set():
+        began = time.monotonic()
+        assert connection.call("PING") == b"PONG"
+        waits.append(time.monotonic() - began)
+        time.sleep(0.001)
+    thread.join()
+    assert len(waits) > 20
+    # the parser of replies above shares the interpreter with us, hence the generous bound
+    assert sorted(waits)[len(waits) // 2] < 0.1
+
+
+@pytest.mark.ours("a session's share of a turn is bounded, large values or not")
+def test_many_large_replies_do_not_starve_others(server):
+    connection, hog = server.connect(), server.connect()
+    connection.call_ok("SET", "key", b"x" * 200_000)
+    hog.send(encode("GET", "key") * 2000)
+    began = time.monotonic()
+    assert connection.call("PING") == b"PONG"
+    assert time.monotonic() - began < 0.25
+
+
+# Authentication
+
+
+def test_requirepass(start):
+    server = start(requirepass="secret")
+    connection = server.connect()
+    assert connection.call("GET", "key") == b"NOAUTH Authentication required."
+    assert connection.call("PING") == b"NOAUTH Authentication required."
+    assert connection.call("NONSENSE").startswith(b"ERR unknown command 'NONSENSE'")
+    assert connection.call("GET") == b"ERR wrong number of arguments for 'get' command"
+    assert connection.call("AUTH", "wrong") == b"WRONGPASS invalid username-password pair or user is disabled."
+    assert connection.call("AUTH", "default", "wrong") == b"WRONGPASS invalid username-password pair or user is disabled."
+    assert connection.call("AUTH", "nobody", "secret") == b"WRONGPASS invalid username-password pair or user is disabled."
+    # Redis 7.0 says "HELLO AUTH", 7.2 says "HELLO <proto> AUTH"
+    unauthenticated = re.compile(
+        rb"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO (<proto> )?AUTH <user>"
+        rb" <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+    )
+    assert unauthenticated.fullmatch(connection.call("HELLO"))
+    assert unauthenticated.fullmatch(connection.call("HELLO", 3))
+    assert connection.call("HELLO", 3, "AUTH", "default", "wrong") == b"WRONGPASS invalid username-password pair or user is disabled."
+    assert connection.call("RESET") == b"RESET"
+    connection.call_ok("AUTH", "secret")
+    assert connection.call("GET", "key") is None
+    assert connection.call("AUTH", "wrong").startswith(b"WRONGPASS")
+    assert connection.call("GET", "key") is None, "a failed AUTH does not take away what was there"
+    assert connection.call("RESET") == b"RESET"
+    assert connection.call("GET", "key") == b"NOAUTH Authentication required."
+    reply = connection.call("HELLO", 3, "AUTH", "default", "secret", "SETNAME", "me")
+    assert isinstance(reply, harness.Map) and reply.dict()[b"proto"] == 3
+    assert connection.call("CLIENT", "GETNAME") == b"me"
+    with Connection(server.address) as quitting:
+        quitting.send(encode("QUIT"))
+        assert quitting.read_to_end() == b"+OK\r\n"
+
+
+def test_requirepass_at_run_time(server, config):
+    """Who is connected stays authenticated; who comes later is asked."""
+    connection = server.connect()
+    assert connection.call("PING") == b"PONG"
+    try:
+        connection.call_ok("CONFIG", "SET", "requirepass", "secret")
+        assert connection.call("CONFIG", "GET", "requirepass") == [b"requirepass", b"secret"]
+        assert connection.call("PING") == b"PONG"
+        late = server.connect()
+        assert late.call("PING") == b"NOAUTH Authentication required."
+        late.call_ok("AUTH", "secret")
+    finally:
+        connection.call_ok("CONFIG", "SET", "requirepass", "")
+    late = server.connect()
+    assert late.call("PING") == b"PONG"
+
+
+def test_protected_mode(start):
+    server = start(protected_mode="yes", bind="0.0.0.0")
+    addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    outside = [address for address in addresses if not address.startswith("127.")]
+    if not outside:
+        pytest.skip("this machine has no address but the loopback's")
+    with Connection((outside[0], server.port)) as connection:
+        assert connection.read_to_end().startswith(b"-DENIED Redis is running in protected mode because protected mode is enabled")
+    server.client().config_set("protected-mode", "no")
+    with Connection((outside[0], server.port)) as connection:
+        assert connection.call("PING") == b"PONG"
+
+
+# CLIENT LIST and INFO
+
+FIELDS = (
+    "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem"
+    " tot-mem events cmd user redir resp"
+).split()
+
+
+def test_client_info_fields(connection):
+    connection.call_ok("CLIENT", "SETNAME", "me")
+    connection.call_ok("SELECT", 5)
+    fields = fields_of(connection.call("CLIENT", "INFO"))
+    assert [name for name in fields if name in FIELDS] == FIELDS
+    host, port = connection.socket.getsockname()
+    assert fields["addr"] == f"{host}:{port}"
+    assert fields["laddr"] == "127.0.0.1:%d" % connection.socket.getpeername()[1]
+    assert fields["id"] == str(connection.call("CLIENT", "ID"))
+    assert (fields["name"], fields["db"], fields["flags"], fields["user"]) == ("me", "5", "N", "default")
+    assert (fields["sub"], fields["psub"], fields["ssub"], fields["multi"]) == ("0", "0", "0", "-1")
+    assert (fields["cmd"], fields["redir"], fields["resp"], fields["events"]) == ("client|info", "-1", "2", "r")
+    assert int(fields["age"]) < 5 and fields["idle"] == "0" and int(fields["fd"]) > 2
+    for name in "qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem".split():
+        assert fields[name].isdigit()
+    assert int(fields["tot-mem"]) > 0
+
+
+@pytest.mark.since("7.2")
+def test_client_info_fields_of_7_2(connection):
+    fields = fields_of(connection.call("CLIENT", "INFO"))
+    assert fields["lib-name"] == "" and fields["lib-ver"] == ""
+    names = list(fields)
+    assert names.index("resp") < names.index("lib-name") < names.index("lib-ver")
+
+
+@pytest.mark.since("7.4")
+def test_client_info_fields_of_7_4(connection):
+    fields = fields_of(connection.call("CLIENT", "INFO"))
+    assert fields["watch"] == "0"
+    names = list(fields)
+    assert names[names.index("watch") - 1] == "multi"
+
+
+def test_client_info_in_resp3(server):
+    connection = server.connect(3)
+    reply = connection.call("CLIENT", "INFO")
+    assert isinstance(reply, harness.Verbatim) and reply.startswith(b"txt:id=") and reply.endswith(b"\n")
+    assert fields_of(reply[4:])["resp"] == "3"
+    assert isinstance(connection.call("CLIENT", "LIST"), harness.Verbatim)
+
+
+def test_client_list(server):
+    first, second, third = (server.connect() for _ in range(3))
+    identities = [connection.call("CLIENT", "ID") for connection in (first, second, third)]
+    assert identities == sorted(identities) and len(set(identities)) == 3
+    assert [int(client["id"]) for client in listed(first)] == identities
+    assert [int(client["id"]) for client in listed(first, "ID", *identities[1:])] == identities[1:]
+    assert [int(client["id"]) for client in listed(first, "ID", identities[2], 999999999, identities[0])] == [identities[2], identities[0]]
+    assert len(listed(first, "TYPE", "normal")) == 3
+    assert len(listed(first, "TYPE", "NORMAL")) == 3
+    assert listed(first, "TYPE", "pubsub") == []
+    text = first.call("CLIENT", "LIST")
+    assert text.endswith(b"\n") and text.count(b"\n") == 3
+    second.call("GET", "key")
+    assert {int(client["id"]): client["cmd"] for client in listed(first)}[identities[1]] == "get"
+    time.sleep(1.2)
+    client = [client for client in listed(first) if int(client["id"]) == identities[1]][0]
+    assert 1 <= int(client["idle"]) <= 3 and 1 <= int(client["age"]) <= 4
+
+
+def test_client_list_shows_commands_that_do_not_exist(server):
+    first, second = server.connect(), server.connect()
+    assert fields_of(second.call("CLIENT", "INFO"))["cmd"] == "client|info"
+    fresh = server.connect()
+    identity = fresh.call("CLIENT", "ID")
+    assert [client["cmd"] for client in listed(first, "ID", identity)] == ["client|id"]
+    assert wait_until(lambda: len(listed(first)) == 3)
+
+
+def test_connected_but_silent_client_is_listed(server):
+    silent, connection = server.connect(), server.connect()
+    assert wait_until(lambda: len(listed(connection)) == 2)
+    names = {client["cmd"] for client in listed(connection)}
+    assert names == {"client|list", "NULL"}
+
+
+# CLIENT KILL
+
+
+@pytest.fixture
+def three(server):
+    connections = [server.connect() for _ in range(3)]
+    return connections, [connection.call("CLIENT", "ID") for connection in connections]
+
+
+def test_kill_by_id(three):
+    (first, second, third), identities = three
+    assert first.call("CLIENT", "KILL", "ID", identities[1]) == 1
+    assert second.is_closed()
+    assert third.call("PING") == b"PONG"
+    assert first.call("CLIENT", "KILL", "ID", identities[1]) == 0
+
+
+def test_kill_by_address(three):
+    (first, second, third), _ = three
+    assert first.call("CLIENT", "KILL", "ADDR", "%s:%d" % second.socket.getsockname()) == 1
+    assert second.is_closed()
+    assert first.call("CLIENT", "KILL", "%s:%d" % third.socket.getsockname()) == b"OK"
+    assert third.is_closed()
+
+
+def test_kill_by_local_address_skips_me(three):
+    (first, second, third), _ = three
+    address = "%s:%d" % first.socket.getpeername()
+    assert first.call("CLIENT", "KILL", "LADDR", address) == 2
+    assert second.is_closed() and third.is_closed()
+    assert first.call("PING") == b"PONG"
+
+
+def test_kill_by_type_and_user(three):
+    (first, second, third), identities = three
+    assert first.call("CLIENT", "KILL", "TYPE", "normal", "ID", identities[2]) == 1
+    assert third.is_closed()
+    assert first.call("CLIENT", "KILL", "USER", "default", "TYPE", "pubsub") == 0
+    assert first.call("CLIENT", "KILL", "USER", "default", "SKIPME", "yes") == 1
+    assert second.is_closed()
+
+
+def test_kill_myself(three):
+    (first, second, third), identities = three
+    first.send(encode("CLIENT", "KILL", "ID", identities[0]) + encode("PING"))
+    first.expect(b":0\r\n+PONG\r\n")  # the filters skip the caller unless told otherwise
+    second.send(encode("CLIENT", "KILL", "ID", identities[1], "SKIPME", "no") + encode("SET", "key", "never"))
+    assert second.read_to_end() == b":1\r\n"
+    third.send(encode("CLIENT", "KILL", "%s:%d" % third.socket.getsockname()) + encode("SET", "key", "never"))
+    assert third.read_to_end() == b"+OK\r\n"
+
+
+def test_kill_everybody(three, server):
+    (first, second, third), _ = three
+    assert first.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no") == 3
+    assert first.is_closed() and second.is_closed() and third.is_closed()
+    assert server.connect().call("PING") == b"PONG"
+
+
+def test_kill_in_the_middle_of_a_request(server):
+    connection, half = server.connect(), server.connect()
+    identity = half.call("CLIENT", "ID")
+    half.send(b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$1000000\r\nxxxxx")
+    assert connection.call("CLIENT", "KILL", "ID", identity) == 1
+    assert half.is_closed()
+
+
+@pytest.mark.since("7.4")
+def test_kill_by_age(server):
+    old = server.connect()
+    old.call("PING")
+    time.sleep(2.1)
+    young, connection = server.connect(), server.connect()
+    young.call("PING")
+    assert connection.call("CLIENT", "KILL", "MAXAGE", 1) == 1
+    assert old.is_closed()
+    assert young.call("PING") == b"PONG"
+
+
+# CLIENT PAUSE
+
+
+def test_pause_all(server):
+    connection, control = server.connect(), server.connect()
+    control.call_ok("CLIENT", "PAUSE", 300)
+    began = time.monotonic()
+    assert connection.call("PING") == b"PONG"
+    assert 0.2 < time.monotonic() - began < 2
+
+
+def test_pause_write(server):
+    reader, writer, control = (server.connect() for _ in range(3))
+    control.call_ok("CLIENT", "PAUSE", 20_000, "WRITE")
+    began = time.monotonic()
+    assert reader.call("GET", "key") is None
+    assert reader.call("PING") == b"PONG"
+    writer.command("SET", "key", "value")
+    assert writer.is_silent(0.2)
+    assert reader.call("GET", "key") is None
+    assert int(parse(control, "clients")["blocked_clients"]) == 1
+    assert [client["flags"] for client in listed(control) if client["cmd"] == "set"] == ["b"]
+    control.call_ok("CLIENT", "UNPAUSE")
+    assert writer.read() == b"OK"
+    assert reader.call("GET", "key") == b"value"
+    assert time.monotonic() - began < 10
+
+
+def test_pause_keeps_the_order_of_a_pipeline(server):
+    connection, control = server.connect(), server.connect()
+    control.call_ok("CLIENT", "PAUSE", 20_000, "WRITE")
+    connection.send(encode("PING") + encode("SET", "key", "value") + encode("GET", "key") + encode("INCR", "n"))
+    connection.expect(b"+PONG\r\n")
+    assert connection.is_silent(0.1)
+    control.call_ok("CLIENT", "UNPAUSE")
+    connection.expect(b"+OK\r\n$5\r\nvalue\r\n:1\r\n")
+
+
+def test_pause_does_not_get_shorter(server):
+    connection, control = server.connect(), server.connect()
+    control.call_ok("CLIENT", "PAUSE", 600, "WRITE")
+    control.call_ok("CLIENT", "PAUSE", 1, "WRITE")
+    began = time.monotonic()
+    connection.call_ok("SET", "key", "value")
+    assert time.monotonic() - began > 0.4
+
+
+def test_pause_stops_expiry(server):
+    connection = server.connect()
+    connection.call_ok("SET", "key", "value", "PX", 50)
+    connection.call_ok("CLIENT", "PAUSE", 600, "WRITE")
+    time.sleep(0.2)
+    assert connection.call("GET", "key") is None
+    connection.call_ok("CLIENT", "UNPAUSE")
+    assert wait_until(lambda: connection.call("DBSIZE") == 0)
+
+
+def test_paused_client_that_leaves(server):
+    connection, control = server.connect(), server.connect()
+    control.call_ok("CLIENT", "PAUSE", 20_000, "WRITE")
+    connection.command("SET", "key", "value")
+    assert wait_until(lambda: int(parse(control, "clients")["blocked_clients"]) == 1)
+    connection.close()
+    assert wait_until(lambda: int(parse(control, "clients")["connected_clients"]) == 1)
+    control.call_ok("CLIENT", "UNPAUSE")
+    assert control.call("EXISTS", "key") == 0
+
+
+# State
+
+
+def test_the_state_of_a_connection_is_its_own(server):
+    first, second = server.connect(), server.connect()
+    first.call_ok("SELECT", 3)
+    first.call_ok("CLIENT", "SETNAME", "first")
+    first.call("HELLO", 3)
+    assert second.call("CLIENT", "GETNAME") is None
+    assert fields_of(second.call("CLIENT", "INFO"))["db"] == "0"
+    second.command("GET", "missing")
+    second.expect(b"$-1\r\n")
+
+
+@pytest.mark.since("7.2")
+def test_no_touch_leaves_the_idle_time(server):
+    connection, quiet = server.connect(), server.connect()
+    connection.call_ok("SET", "key", "value")
+    quiet.call_ok("CLIENT", "NO-TOUCH", "on")
+    time.sleep(2.1)
+    assert quiet.call("GET", "key") == b"value"
+    assert connection.call("OBJECT", "IDLETIME", "key") >= 2
+    assert quiet.call("TOUCH", "key") == 1
+    assert connection.call("OBJECT", "IDLETIME", "key") == 0, "TOUCH touches all the same"
+
+
+def test_idle_time(server):
+    connection = server.connect()
+    connection.call_ok("SET", "key", "value")
+    connection.call_ok("SET", "other", "value")
+    time.sleep(2.1)
+    assert connection.call("OBJECT", "IDLETIME", "key") >= 1
+    assert connection.call("EXISTS", "other") == 1
+    assert connection.call("TOUCH", "key") == 1
+    assert connection.call("OBJECT", "IDLETIME", "key") == 0
+    assert connection.call("TTL", "other") == -1
+    assert connection.call("OBJECT", "IDLETIME", "other") in (0, 1, 2, 3)

@@ -21,7 +21,6 @@
 enum {
     SLAB_BLOCK_MAX = 1024, /* largest block, in bytes */
     SLAB_HANDLE_BITS = 40,
-    SLAB_HUGE_PAGES_AFTER = 32, /* chunks: from then on huge pages are welcome behind new ones */
 };
 
 /* Names a block: never 0, below 2^40. */

@@ -48,10 +48,13 @@ void table_put(struct table *table, uint64_t hash, table_element element, bool f
     for (;;) {
         uint64_t word = table_word(table->root, hash);
         const struct table_segment *segment = table_word_pointer(word);
-        if (likely(segment->count < segment_limit(segment->size))) {
-            struct table_item item = {.element = element,
-                                      .position = table_position(hash, segment->depth),
-                                      .fresh = fresh};
+        unsigned size = table_word_size(word);
+        struct table_item item = {.element = element,
+                                  .position = table_position(hash, table_word_depth(word)),
+                                  .fresh = fresh};
+        /* From the word alone, so that the misses of header and bucket overlap. */
+        __builtin_prefetch(&segment->buckets[table_home(item.position, size)], 1);
+        if (likely(segment->count < segment_limit(size))) {
             place->hash = hash;
             if (likely(segment_put(table_segment_private(table, hash), &item, place))) return;
         }

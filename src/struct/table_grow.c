@@ -10,7 +10,7 @@
  * elements, a grown one gain a tenth, before the next step: nothing oscillates. */
 #include "struct/table_node.h"
 
-enum { PREFETCH_AHEAD = 12, MERGE_LOOKS_EVERY = 8 };
+enum { PREFETCH_AHEAD = 32, MERGE_LOOKS_EVERY = 8 };
 
 /* Build at the smallest size from `size` on that takes all; NULL when not even the largest does. */
 static struct table_segment *build_from(struct table *table, const struct table_item *items,

@@ -14,7 +14,6 @@
 #ifndef REDSTART_STRUCT_TABLE_INLINE_H
 #define REDSTART_STRUCT_TABLE_INLINE_H
 
-#include "struct/table.h"
 #include <stdalign.h>
 #include <string.h>
 #ifdef __SSE2__

@@ -20,6 +20,7 @@ enum {
     TABLE_SIZE_MAX = 79,    /* buckets of the largest segment */
     TABLE_SIZE_EXACT = 32,  /* from here on, bucket and tag give the position back */
     TABLE_DISTANCE_MAX = 3, /* from home */
+    TABLE_LOAD_MAX = 90,    /* percent: beyond, a segment grows */
     TABLE_PAGE_DEPTH_MAX = 9,
     TABLE_PAGE_DEPTH_MERGE = 6, /* two pages at most this deep become one */
     TABLE_ITEMS_MAX = TABLE_SIZE_MAX * TABLE_SLOTS,
@@ -63,10 +64,27 @@ unsigned segment_size_for(size_t count);
 /* The next larger size; 0 after the largest. */
 unsigned segment_size_after(unsigned size);
 /* How many elements it may hold before it grows. */
-unsigned segment_limit(unsigned size);
+static inline unsigned segment_limit(unsigned size) {
+    return size < TABLE_SIZE_EXACT ? size * TABLE_SLOTS : size * TABLE_SLOTS * TABLE_LOAD_MAX / 100;
+}
 
-void bucket_set(struct table_bucket *bucket, unsigned slot, unsigned tag, table_element element,
-                bool fresh, unsigned distance);
+static inline void bucket_set_meta(struct table_bucket *bucket, uint32_t meta) {
+    memcpy(bucket->bytes + TABLE_SLOTS, &meta, sizeof(meta));
+}
+
+static inline void bucket_set(struct table_bucket *bucket, unsigned slot, unsigned tag,
+                              table_element element, bool fresh, unsigned distance) {
+    uint32_t low = (uint32_t)element;
+    uint8_t *at = bucket->bytes + TABLE_SLOTS + sizeof(uint32_t) + (size_t)slot * 5;
+    memcpy(at, &low, sizeof(low));
+    at[4] = (uint8_t)(element >> 32);
+    bucket->bytes[slot] = (uint8_t)tag;
+    uint32_t meta = table_bucket_meta(bucket);
+    meta &= ~(1u << slot | 3u << (TABLE_SLOTS + 2 * slot));
+    meta |= (uint32_t)fresh << slot | distance << (TABLE_SLOTS + 2 * slot);
+    bucket_set_meta(bucket, meta);
+}
+
 /* Into the free slot that is nearest to its home; false when there is none. */
 bool segment_put(struct table_segment *segment, const struct table_item *item,
                  struct table_place *place);

@@ -32,10 +32,6 @@ unsigned segment_size_after(unsigned size) {
     return 0;
 }
 
-unsigned segment_limit(unsigned size) {
-    return size < TABLE_SIZE_EXACT ? size * TABLE_SLOTS : size * TABLE_SLOTS * LOAD_MAX / 100;
-}
-
 /* -- life ---------------------------------------------------------------------------------------
  */
 
@@ -82,23 +78,6 @@ void segment_drop(struct table *table, struct table_segment *segment) {
 
 /* -- slots --------------------------------------------------------------------------------------
  */
-
-static inline void bucket_set_meta(struct table_bucket *bucket, uint32_t meta) {
-    memcpy(bucket->bytes + TABLE_SLOTS, &meta, sizeof(meta));
-}
-
-void bucket_set(struct table_bucket *bucket, unsigned slot, unsigned tag, table_element element,
-                bool fresh, unsigned distance) {
-    uint32_t low = (uint32_t)element;
-    uint8_t *at = bucket->bytes + TABLE_SLOTS + sizeof(uint32_t) + (size_t)slot * 5;
-    memcpy(at, &low, sizeof(low));
-    at[4] = (uint8_t)(element >> 32);
-    bucket->bytes[slot] = (uint8_t)tag;
-    uint32_t meta = table_bucket_meta(bucket);
-    meta &= ~(1u << slot | 3u << (TABLE_SLOTS + 2 * slot));
-    meta |= (uint32_t)fresh << slot | distance << (TABLE_SLOTS + 2 * slot);
-    bucket_set_meta(bucket, meta);
-}
 
 static inline void bucket_set_reach(struct table_bucket *bucket, unsigned reach) {
     bucket_set_meta(bucket, (table_bucket_meta(bucket) & ~(3u << 30)) | reach << 30);

@@ -10,7 +10,7 @@
  * entries the difference between 40 and 48 bytes is a sixth of the memory. Freed blocks are linked
  * inside their page; an empty page goes back to its arena for any class, and when enough are empty
  * their memory goes back to the system. An arena belongs to one thread; others may read blocks
- * through the array of chunks that slab_chunks gave when the view was opened: arrays that were
+ * through the array `chunks` as it was when the view was opened: arrays that were
  * outgrown live as long as the arena. */
 #ifndef REDSTART_STRUCT_SLAB_H
 #define REDSTART_STRUCT_SLAB_H

@@ -25,8 +25,10 @@
  * least 32 in all but the smallest tables, bucket and tag give the whole position back: a segment
  * changes its size (39, 47, 55, 63, 79 buckets: with the header jemalloc's classes from 2,560 to
  * 5,120 bytes) without touching one element. It splits into two when the largest is 90 % full, and
- * merges with its buddy when both would be well below that. So the load stays between 0.72 and 0.9,
- * about 8 bytes an element.
+ * merges with its buddy when both would be well below that. So the load of a
+ * growing table stays between 0.72 and 0.9: 8.0 bytes an element on average, 8.5 at worst. When all
+ * four buckets of an element are full, others move to make room (hopscotch hashing), or the segment
+ * grows.
  *
  * Order and SCAN. Directory, position and range reduction keep the order of hashes, so a cursor is
  * a place in the space of hashes (its upper 48 bits): everything before it has been returned.
@@ -67,8 +69,8 @@ struct table_owner {
 
 struct table; /* fields below, for the inline functions alone */
 
-/* Where an element stands. Valid until the table is next changed, except by table_make_private and
- * table_replace on this very place. */
+/* Where an element stands. Valid until the table is next changed, except by table_replace and
+ * table_note_bound on this very place. */
 struct table_place {
     struct table_segment *segment;
     uint64_t hash;
@@ -76,13 +78,15 @@ struct table_place {
     uint32_t slot;
 };
 
+/* `epochs` and `owner` live at least as long as the table. */
 void table_init(struct table *table, struct epochs *epochs, const struct table_owner *owner);
 /* Frees the structure, not the elements. Nothing may be in view. */
 void table_release(struct table *table);
 static inline size_t table_count(const struct table *table);
 /* Bytes of directory and segments. */
 size_t table_size(const struct table *table);
-/* Make room for `count` elements at once (before loading). */
+/* Make room for `count` elements at once, before loading. Does nothing unless the table is empty.
+ */
 void table_presize(struct table *table, size_t count);
 
 /* Bring nearer what a lookup of `hash` will touch: first for a whole batch the directory, then the
@@ -119,7 +123,8 @@ void table_remove(struct table *table, struct table_place *place);
 typedef void table_visit(void *context, table_element element);
 uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit *visit, void *context);
 
-/* An element with equal probability for each, 0 when empty. `random` gives 64 random bits. */
+/* An element with equal probability for each (as long as hashes are random), 0 when empty. `random`
+ * gives 64 random bits. */
 table_element table_random(const struct table *table, uint64_t (*random)(void *), void *context);
 
 /* Lower the bound of the segment at `place` (and above it) to at most `bound`. */
@@ -127,9 +132,10 @@ void table_note_bound(struct table *table, struct table_place *place, int64_t bo
 /* Visit the elements of one segment whose bound is at most `limit`; what `bound_of` returns for
  * each (TABLE_NO_BOUND for none) makes the segment's new bound; elements for which it is at most
  * `limit` are handed to `due` afterwards, which may remove them (and only them, by a find of its
- * own). *cursor goes round the table, 0 at start. Looks at no more than `segments_max` headers and
- * pages. Returns whether a segment was visited: false means nothing is due as far as it looked;
- * *wrapped says whether it came to the end of the table. */
+ * own); one that it leaves may be handed out again in the same round, after a merge. *cursor goes
+ * round the table, 0 at start. Looks at no more than `segments_max` headers and pages. Returns
+ * whether a segment was visited: false means nothing is due as far as it looked; *wrapped says
+ * whether it came to the end of the table. */
 bool table_sweep(struct table *table, uint64_t *cursor, int64_t limit, size_t segments_max,
                  int64_t (*bound_of)(void *context, table_element),
                  void (*due)(void *context, table_element), void *context, bool *wrapped);
@@ -144,8 +150,8 @@ void table_freeze(const struct table *table, struct table_view *view);
 uint64_t table_view_scan(const struct table_view *view, uint64_t cursor, table_visit *visit,
                          void *context);
 
-/* Structure for tests: elements, segments, and for each load class a count; checks every invariant
- * (ends the process when one is broken). */
+/* Structure for tests; checks every invariant and asks for every element's hash (ends the process
+ * when one is broken). */
 struct table_report {
     size_t segments, pages, buckets, displaced, bytes;
 };

@@ -242,7 +242,7 @@ static void save_write(const struct config_directive *directive, const void *val
 const struct config_kind config_kind_save = {
     .description = "pairs of seconds and changes, or \"\"",
     .size = sizeof(struct config_save),
-    .words_min = 1,
+    .words_min = 0,
     .words_max = SIZE_MAX,
     .splits = true,
     .base = CONFIG_ACCUMULATES,
@@ -318,7 +318,7 @@ static void output_limits_write(const struct config_directive *directive, const 
 const struct config_kind config_kind_output_limits = {
     .description = "class, hard limit, soft limit, seconds; again for other classes",
     .size = sizeof(struct config_output_limits),
-    .words_min = 1,
+    .words_min = 0,
     .words_max = SIZE_MAX,
     .splits = true,
     .base = CONFIG_ADDS,

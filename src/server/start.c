@@ -346,8 +346,6 @@ static void finish(struct start *start) {
         log_notice(&start->log, "Removing the pid file.");
         process_remove_pidfile(start->config->pidfile.data);
     }
-    if (start->server != NULL)
-        log_warning(&start->log, "Redstart is now ready to exit, bye bye...");
     if (start->sink.to_syslog) process_syslog_close();
     options_release(&start->options);
     config_close(start->config);

@@ -252,6 +252,20 @@ def test_rewrite_without_file(connection):
     assert connection.call("CONFIG", "REWRITE") == b"ERR The server is running without a config file"
 
 
+def test_rewrite_that_fails(start, tmp_path):
+    """Whatever goes wrong, nothing is left beside the file."""
+    path = write(tmp_path, "main.conf", "timeout 3\n")
+    server = start(arguments=[str(path)], defaults=False)
+    path.unlink()
+    with server.connect() as connection:
+        connection.call_ok("CONFIG", "REWRITE")
+        assert "timeout 3\n" in path.read_text()
+        path.unlink()
+        path.mkdir()
+        assert connection.call("CONFIG", "REWRITE") == b"ERR Rewriting config file: Is a directory"
+    assert [p.name for p in tmp_path.iterdir()] == ["main.conf"]
+
+
 def test_protected_configs(start, tmp_path):
     server = start(enable_protected_configs="local")
     with server.connect() as connection:

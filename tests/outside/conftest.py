@@ -184,3 +184,14 @@ def config(server):
             connection.call_ok("CONFIG", "SET", *pairs)
 
     return config
+
+
+@pytest.fixture(scope="session")
+def session_peer(pool):
+    """A peer for questions that change nothing."""
+    command = harness.peer_command()
+    if not shutil.which(command[0]):
+        pytest.skip("no redis-server installed to compare with")
+    server = pool.make(command, TEST_OPTIONS).start()
+    yield server
+    server.stop()

@@ -285,8 +285,8 @@ class Server:
     def __init__(self, command, folder, options=(), arguments=None, stdin=None, environment=None):
         self.command = command
         self.folder = pathlib.Path(folder)
-        self.port = free_port()
         self.options = dict(options)
+        self.port = int(self.options.get("port", 0)) or free_port()
         self.arguments = list(arguments or [])
         self.stdin = stdin
         self.environment = environment

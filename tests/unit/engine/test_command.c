@@ -235,7 +235,7 @@ static void test_key_range_agrees_with_specs(void **state) {
     for (unsigned i = 0; i < all_commands.count; i++) {
         const struct command *command = &all_commands.commands[i];
         for (size_t argc = 1; argc < WORDS_MAX; argc++) {
-            size_t first, last, step, count = 0;
+            size_t first = 0, last = 0, step = 1, count = 0;
             bool found = command_key_range(command, argc, &first, &last, &step);
             if (found) assert_in_range(last, first, argc - 1);
             if (!command_arity_fits(command, argc)) continue;

@@ -17,6 +17,7 @@ void turn_init(struct turn *turn) {
     turn->inbox = memory_alloc_aligned(4096, TURN_INBOX_SIZE);
     turn->outbox = memory_alloc_aligned(4096, TURN_OUTBOX_SIZE);
     turn->hashes = memory_alloc(TURN_HASHES * sizeof *turn->hashes);
+    turn->keys = memory_alloc(TURN_KEYS * sizeof *turn->keys);
 }
 
 void turn_release(struct turn *turn) {
@@ -25,6 +26,7 @@ void turn_release(struct turn *turn) {
     memory_free(turn->inbox);
     memory_free(turn->outbox);
     memory_free(turn->hashes);
+    memory_free(turn->keys);
     memory_free(turn->discard);
 }
 
@@ -207,51 +209,63 @@ static void compact_input(struct session *session) {
 
 /* ---- prefetch ---- */
 
-static struct database *item_database(struct server *server, const struct turn_item *item) {
-    return &server->keyspace.databases[item->session->database];
-}
-
 /* Hash the keys of one request and touch the directory. */
 static void hash_keys(struct server *server, struct turn_item *item) {
     const struct command *command = item->command;
     struct turn *turn = &server->turn;
     uint32_t count = item->request.count;
-    if (!command || command->first_key <= 0 || count > TURN_HASHES - turn->hashes_used) return;
-    if ((uint32_t)command->first_key >= count) return;
-    uint32_t last =
-        command->last_key < 0 ? count - (uint32_t)-command->last_key : (uint32_t)command->last_key;
-    if (last >= count) last = count - 1;
+    size_t first, last, step;
+    if (!command || count > TURN_HASHES - turn->hashes_used) return;
+    if (!command_key_range(command, count, &first, &last, &step)) return;
     item->hashes = turn->hashes + turn->hashes_used;
     turn->hashes_used += count;
     memset(item->hashes, 0, count * sizeof *item->hashes);
-    const struct database *db = item_database(server, item);
+    const struct database *db = &server->keyspace.databases[item->session->database];
     uint32_t keys = 0;
-    for (uint32_t i = (uint32_t)command->first_key; i <= last && keys < TURN_PREFETCH_KEYS;
-         i += (uint32_t)command->key_step, keys++) {
-        item->hashes[i] = hash_bytes(&server->keyspace.secret, item->request.arguments[i]);
-        database_prefetch_directory(db, item->hashes[i]);
+    for (size_t i = first; i <= last && keys < TURN_PREFETCH_KEYS; i += step, keys++) {
+        uint64_t hash = hash_bytes(&server->keyspace.secret, item->request.arguments[i]);
+        item->hashes[i] = hash;
+        if (turn->key_count == TURN_KEYS) continue;
+        turn->keys[turn->key_count++] = (struct turn_key){db, hash, NULL};
+        database_prefetch_directory(db, hash);
     }
 }
 
+/* Each step touches what the step before has brought near: directory, bucket, entry, large value.
+ */
 static void prefetch(struct server *server) {
     struct turn *turn = &server->turn;
     turn->hashes_used = 0;
+    turn->key_count = 0;
     for (uint32_t i = 0; i < turn->item_count; i++)
         hash_keys(server, &turn->items[i]);
-    for (uint32_t i = 0; i < turn->item_count; i++) {
-        const struct turn_item *item = &turn->items[i];
-        if (!item->hashes) continue;
-        const struct database *db = item_database(server, item);
-        for (uint32_t k = 0; k < item->request.count; k++)
-            if (item->hashes[k]) database_prefetch_bucket(db, item->hashes[k]);
+    const struct turn_key *end = turn->keys + turn->key_count;
+    for (struct turn_key *key = turn->keys; key < end; key++)
+        database_prefetch_bucket(key->database, key->hash);
+    for (struct turn_key *key = turn->keys; key < end; key++)
+        key->entry = database_prefetch_entry(key->database, key->hash);
+    for (struct turn_key *key = turn->keys; key < end; key++)
+        if (key->entry) database_prefetch_value(key->entry);
+}
+
+/* ---- reply ---- */
+
+static void flush_all(struct server *server) {
+    struct turn *turn = &server->turn;
+    while (turn->flush_first) {
+        struct session *session = turn->flush_first;
+        turn->flush_first = session->flush_next;
+        session->flags &= ~(uint32_t)SESSION_FLUSHING;
+        if (!session_flush(session)) session_close_later(session);
     }
-    for (uint32_t i = 0; i < turn->item_count; i++) {
-        const struct turn_item *item = &turn->items[i];
-        if (!item->hashes) continue;
-        const struct database *db = item_database(server, item);
-        for (uint32_t k = 0; k < item->request.count; k++)
-            if (item->hashes[k]) database_prefetch_entry(db, item->hashes[k]);
-    }
+}
+
+/* The outbox is half full: send what the batch's first sessions have, while it is still in the
+ * cache, and begin it anew. */
+static void empty_outbox(struct server *server) {
+    journal_commit(&server->journal);
+    flush_all(server);
+    server->turn.outbox_used = 0;
 }
 
 /* ---- execute ---- */
@@ -275,6 +289,7 @@ static void execute(struct server *server) {
     turn->ticks = io_ticks(server->io);
     while (i < turn->item_count) {
         struct session *session = turn->items[i].session;
+        if (unlikely(turn->outbox_used > TURN_OUTBOX_SIZE / 2)) empty_outbox(server);
         session_reply_begin(session);
         turn->executing = session;
         for (; i < turn->item_count && turn->items[i].session == session; i++) {
@@ -286,18 +301,6 @@ static void execute(struct server *server) {
         turn->executing = NULL;
         turn->executing_item = NULL;
         finish_session(session);
-    }
-}
-
-/* ---- reply ---- */
-
-static void flush_all(struct server *server) {
-    struct turn *turn = &server->turn;
-    while (turn->flush_first) {
-        struct session *session = turn->flush_first;
-        turn->flush_first = session->flush_next;
-        session->flags &= ~(uint32_t)SESSION_FLUSHING;
-        if (!session_flush(session)) session_close_later(session);
     }
 }
 

@@ -12,6 +12,8 @@
 struct server;
 struct session;
 struct command;
+struct database;
+struct entry;
 
 enum {
     TURN_EVENTS = 512,
@@ -20,6 +22,7 @@ enum {
     TURN_BATCH_REQUESTS = 1024,
     TURN_SHARE = 128,               /* requests of one session in one batch */
     TURN_PREFETCH_KEYS = 16,        /* of one request */
+    TURN_KEYS = 4 * 1024,           /* of a batch, prefetched */
     TURN_RECEIVE_SIZE = 16 * 1024,  /* bytes asked for at once into the inbox */
     TURN_INBOX_SIZE = 1024 * 1024,  /* where the batch's input lands */
     TURN_OUTBOX_SIZE = 1024 * 1024, /* where the batch's replies are written */
@@ -33,6 +36,13 @@ struct turn_item {
     uint64_t *hashes; /* by argument, NULL when none was computed */
 };
 
+/* A key of the batch on its way into the cache. */
+struct turn_key {
+    const struct database *database;
+    uint64_t hash;
+    const struct entry *entry; /* the likely one, once its bucket was there; NULL: none */
+};
+
 struct turn {
     struct turn_item *items;
     uint32_t item_count;
@@ -43,6 +53,8 @@ struct turn {
     size_t inbox_used, outbox_used;
     uint64_t *hashes; /* room for the batch's */
     size_t hashes_used;
+    struct turn_key *keys;
+    size_t key_count;
     char *discard; /* where muted replies go */
     size_t discard_size;
     uint64_t ticks;            /* when the last command ended, or the batch's execution began */

@@ -155,7 +155,7 @@ static struct entry *shape_entry(struct database *db, const struct key *key, str
         bool may_change = table_may_change(&store->table, &spot->place);
         count_out(store, old);
         if (!keep && may_change && (old->flags & ENTRY_EXPIRES) == (expires ? ENTRY_EXPIRES : 0) &&
-            slab_class_size(size) == slab_block_size(&store->slab, element)) {
+            slab_class_size(size) == slab_class_size(entry_size(old))) {
             release_value(store, old);
             write_head(old, shape);
             entry_set_clock(old, clock);

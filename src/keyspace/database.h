@@ -54,16 +54,31 @@ const struct entry *database_find(const struct database *db, const struct key *k
 /* The same, for changing it. Changes nothing yet. */
 struct spot database_locate(struct database *db, const struct key *key);
 
-/* Batch prefetch in three steps, each for the whole batch (see struct/table.h). */
+/* Batch prefetch in four steps, each for the whole batch (see struct/table.h): the directory, the
+ * bucket, the entry that the key's tag points to (NULL when there is none), and what stands outside
+ * of it. */
 static inline void database_prefetch_directory(const struct database *db, uint64_t hash) {
     table_prefetch_directory(&db->store->table, hash);
 }
 static inline void database_prefetch_bucket(const struct database *db, uint64_t hash) {
     table_prefetch_bucket(&db->store->table, hash);
 }
-static inline void database_prefetch_entry(const struct database *db, uint64_t hash) {
+static inline const struct entry *database_prefetch_entry(const struct database *db,
+                                                          uint64_t hash) {
     table_element element = table_candidate(&db->store->table, hash);
-    if (element != 0) __builtin_prefetch(slab_at(&db->store->slab, element), 1);
+    if (element == 0) return NULL;
+    enum { HALF_LINE = 32 }; /* every other small entry goes on in the next line */
+    const char *entry = slab_at(&db->store->slab, element);
+    __builtin_prefetch(entry, 1);
+    __builtin_prefetch(entry + HALF_LINE, 1);
+    return (const struct entry *)entry;
+}
+static inline void database_prefetch_value(const struct entry *entry) {
+    enum { LINE = 64, LINES = 6 }; /* of a blob; from there on the processor sees the pattern */
+    if (entry_encoding(entry) != ENTRY_BLOB) return;
+    const char *blob = (const char *)entry_blob(entry);
+    for (int i = 0; i < LINES; i++)
+        __builtin_prefetch(blob + i * LINE);
 }
 
 /* Give the key this string, whatever it held. `spot` is the key's, as database_locate gave it, and

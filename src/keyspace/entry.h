@@ -8,8 +8,8 @@
  * A key over 254 bytes, and a value that would make the block larger than ENTRY_SIZE_MAX, stand in
  * blobs of their own, and the block holds the pointer. An integer is kept in 1, 2, 4 or 8 bytes.
  *
- * An entry that a view can see is never changed, but for its clock, which is written by one thread and
- * read by any (relaxed atomics) and belongs to no view. */
+ * An entry that a view can see is never changed, but for its clock, which is written by one thread
+ * and read by any (relaxed atomics) and belongs to no view. */
 #ifndef REDSTART_KEYSPACE_ENTRY_H
 #define REDSTART_KEYSPACE_ENTRY_H
 

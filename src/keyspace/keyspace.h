@@ -1,7 +1,7 @@
 /* keyspace.h: all databases, and views of the whole.
  *
- * Owns the epochs that views end, the secret that keys are hashed with and the access clock. Belongs to the
- * engine's thread; a view's reader is another one. */
+ * Owns the epochs that views end, the secret that keys are hashed with and the access clock.
+ * Belongs to the engine's thread; a view's reader is another one. */
 #ifndef REDSTART_KEYSPACE_KEYSPACE_H
 #define REDSTART_KEYSPACE_KEYSPACE_H
 
@@ -31,11 +31,12 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b);
 /* Entries in all databases. */
 size_t keyspace_count(const struct keyspace *keyspace);
 
-/* The whole keyspace as it is now, for a reader on any one thread. NULL when EPOCH_VIEWS_MAX are open. */
+/* The whole keyspace as it is now, for a reader on any one thread. NULL when EPOCH_VIEWS_MAX are
+ * open. */
 struct view;
 struct view *view_open(struct keyspace *keyspace);
-/* On the engine's thread, when the reader has let go. What only this view held is freed in portions:
- * keyspace_drain until it says true. */
+/* On the engine's thread, when the reader has let go. What only this view held is freed in
+ * portions: keyspace_drain until it says true. */
 void view_close(struct keyspace *keyspace, struct view *view);
 bool keyspace_drain(struct keyspace *keyspace, size_t budget);
 

@@ -188,12 +188,22 @@ static int64_t until_due(const struct server *server) {
     return left > 0 ? left : 0;
 }
 
-void server_turn(struct server *server) {
+/* Ask the poller, unless sessions are in line and it was asked a moment ago. */
+static void poll_events(struct server *server) {
     struct io_event events[TURN_EVENTS];
+    if (server->turn.queue_first && server->monotonic_us - server->polled_us < TURN_POLL_US) {
+        take_time(server);
+        return;
+    }
     int count = io_wait(server->io, events, TURN_EVENTS, until_due(server));
     take_time(server);
+    server->polled_us = server->monotonic_us;
     for (int i = 0; i < count; i++)
         handle_event(server, &events[i]);
+}
+
+void server_turn(struct server *server) {
+    poll_events(server);
     if (server->pause != SERVER_PAUSE_NONE && server->monotonic_ms >= server->pause_until_ms)
         server_unpause(server);
     if (unlikely(server->resume_held)) resume_held(server);

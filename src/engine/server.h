@@ -53,6 +53,7 @@ struct server {
     int64_t now_ms; /* since 1970 */
     int64_t monotonic_ms;
     int64_t monotonic_us;
+    int64_t polled_us; /* when the poller was last asked */
     int64_t started_ms, started_monotonic_ms;
 
     enum server_pause pause;

@@ -352,6 +352,10 @@ static void end_batch(struct server *server, struct session *batch[], uint32_t c
     }
 }
 
+static bool turn_time_over(const struct server *server) {
+    return io_monotonic_us(server->io) - server->monotonic_us >= TURN_US;
+}
+
 void turn_batches(struct server *server) {
     struct turn *turn = &server->turn;
     const struct session *last = turn->queue_last;
@@ -368,6 +372,7 @@ void turn_batches(struct server *server) {
         journal_commit(&server->journal);
         flush_all(server);
         end_batch(server, batch, count);
+        if (turn->queue_first && turn_time_over(server)) break;
     }
     flush_all(server);
     server_close_marked(server);

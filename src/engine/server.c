@@ -160,6 +160,14 @@ static void resume_held(struct server *server) {
 
 /* ---- turns ---- */
 
+enum {
+    LOAD_WINDOW_US = 4000,
+    LOAD_TURNS_MIN = 20, /* in a window, to speak of many short turns */
+    LOAD_SESSIONS_MIN =
+        24,             /* with requests in a window: fewer would all be waiting while we rest */
+    MODERATION_US = 40, /* how long a rest is */
+};
+
 static void handle_event(struct server *server, const struct io_event *event) {
     const struct server_listener *listener = event->context;
     if (listener >= server->listeners && listener < server->listeners + SERVER_LISTENERS_MAX) {
@@ -188,6 +196,32 @@ static int64_t until_due(const struct server *server) {
     return left > 0 ? left : 0;
 }
 
+/* Once a window: was the engine busy for more than half of it, in many short turns, for many
+ * clients? */
+static void judge_load(struct server *server) {
+    struct server_load *load = &server->load;
+    int64_t elapsed_us = server->monotonic_us - load->begun_us;
+    load->turns++;
+    if (elapsed_us < LOAD_WINDOW_US) return;
+    bool moderate = load->busy_us * 2 > elapsed_us && load->turns >= LOAD_TURNS_MIN &&
+                    load->sessions >= LOAD_SESSIONS_MIN;
+    *load = (struct server_load){.begun_us = server->monotonic_us, .moderate = moderate};
+}
+
+/* Wait for events. Under load from many clients that each wait for their answer, falling asleep and
+ * waking for every few requests costs more than serving them: then a short rest gathers more of
+ * them. */
+static int wait_events(struct server *server, struct io_event *events) {
+    int64_t due_us = until_due(server);
+    if (server->load.moderate && due_us > MODERATION_US) {
+        int count = io_wait(server->io, events, TURN_EVENTS, 0);
+        if (count != 0) return count;
+        server->io->operations->sleep_us(server->io, MODERATION_US);
+        due_us = until_due(server);
+    }
+    return io_wait(server->io, events, TURN_EVENTS, due_us);
+}
+
 /* Ask the poller, unless sessions are in line and it was asked a moment ago. */
 static void poll_events(struct server *server) {
     struct io_event events[TURN_EVENTS];
@@ -195,9 +229,10 @@ static void poll_events(struct server *server) {
         take_time(server);
         return;
     }
-    int count = io_wait(server->io, events, TURN_EVENTS, until_due(server));
+    int count = wait_events(server, events);
     take_time(server);
     server->polled_us = server->monotonic_us;
+    judge_load(server);
     for (int i = 0; i < count; i++)
         handle_event(server, &events[i]);
 }
@@ -211,6 +246,7 @@ void server_turn(struct server *server) {
     housekeeping(server);
     server->statistics.turns++;
     int64_t took = io_monotonic_us(server->io) - server->monotonic_us;
+    server->load.busy_us += took;
     if (took > (int64_t)server->statistics.turn_us_max)
         server->statistics.turn_us_max = (uint64_t)took;
 }

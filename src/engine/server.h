@@ -29,6 +29,15 @@ struct server_listener {
 
 enum server_pause { SERVER_PAUSE_NONE, SERVER_PAUSE_WRITES, SERVER_PAUSE_ALL };
 
+/* How busy the engine is, judged window by window. */
+struct server_load {
+    int64_t begun_us; /* of the window, monotonic */
+    int64_t busy_us;
+    uint32_t turns;
+    uint32_t sessions; /* that sent something */
+    bool moderate; /* rest between turns (server.c) */
+};
+
 struct server {
     struct io *io;
     struct config *config;
@@ -54,6 +63,7 @@ struct server {
     int64_t monotonic_ms;
     int64_t monotonic_us;
     int64_t polled_us; /* when the poller was last asked */
+    struct server_load load;
     int64_t started_ms, started_monotonic_ms;
 
     enum server_pause pause;

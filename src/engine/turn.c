@@ -112,6 +112,7 @@ static bool gather(struct server *server, struct session *session) {
     server->statistics.reads++;
     server->statistics.bytes_in += (uint64_t)size;
     session->bytes_in += (uint64_t)size;
+    if (session->active_ms < server->load.begun_us / 1000) server->load.sessions++;
     session->active_ms = server->monotonic_ms;
     if (filling) {
         request_parser_filled(&session->parser, (size_t)size);

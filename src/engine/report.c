@@ -233,8 +233,7 @@ struct section {
     void (*append)(struct report *report);
 };
 
-/* By the number of the bit in enum report_section. Latency is not kept in histograms, so its
- * section is empty, as with `latency-tracking no`. */
+/* By the number of the bit in enum report_section. */
 static const struct section sections_known[] = {
     {"server", "Server", append_server},
     {"clients", "Clients", append_clients},
@@ -246,7 +245,7 @@ static const struct section sections_known[] = {
     {"modules", "Modules", append_nothing},
     {"commandstats", "Commandstats", report_append_commandstats},
     {"errorstats", "Errorstats", report_append_errorstats},
-    {"latencystats", "Latencystats", append_nothing},
+    {"latencystats", "Latencystats", report_append_latencystats},
     {"cluster", "Cluster", append_cluster},
     {"keyspace", "Keyspace", append_keyspace},
 };

@@ -27,6 +27,7 @@ void report_append_memory(struct report *report);
 void report_append_stats(struct report *report);
 void report_append_commandstats(struct report *report);
 void report_append_errorstats(struct report *report);
+void report_append_latencystats(struct report *report);
 void report_append_all(struct report *report, uint32_t sections);
 
 #endif

@@ -1,6 +1,8 @@
 /* report_statistics.c: the sections of INFO that give what was counted, and the way to zero. */
 #include "base/memory.h"
+#include "base/number.h"
 #include "engine/command.h"
+#include "engine/config.h"
 #include "engine/report_section.h"
 #include "engine/server.h"
 #include <stdlib.h>
@@ -99,7 +101,7 @@ void report_append_stats(struct report *report) {
     append_traffic(report);
 }
 
-/* ---- Commandstats, Errorstats ---- */
+/* ---- Commandstats, Latencystats, Errorstats ---- */
 
 void report_append_commandstats(struct report *report) {
     const struct server *server = report->server;
@@ -116,6 +118,29 @@ void report_append_commandstats(struct report *report) {
                              (int)name.size, name.data, (unsigned long long)counted->calls, us,
                              us_per_call, (unsigned long long)counted->rejected,
                              (unsigned long long)counted->failed);
+    }
+}
+
+/* Of the commands that ran while latency-tracking was on. */
+void report_append_latencystats(struct report *report) {
+    const struct server *server = report->server;
+    const struct config_percentiles *wanted = &server->config->latency_tracking_info_percentiles;
+    double ticks_per_us = server->io->operations->ticks_per_us;
+    if (!server->config->latency_tracking || !(ticks_per_us > 0)) return;
+    for (unsigned i = 0; i < server->commands->count; i++) {
+        const struct latency *latency = server->command_statistics[i].latency;
+        struct bytes name = server->commands->commands[i].full_name;
+        if (latency == NULL) continue;
+        buffer_append_format(report->out, "latency_percentiles_usec_%.*s:", (int)name.size,
+                             name.data);
+        for (size_t j = 0; j < wanted->count; j++) {
+            char text[NUMBER_DOUBLE_TEXT_MAX];
+            size_t size = number_format_double(text, wanted->items[j]);
+            double us = (double)latency_percentile(latency, wanted->items[j]) / ticks_per_us;
+            buffer_append_format(report->out, "%sp%.*s=%.3f", j > 0 ? "," : "", (int)size, text,
+                                 us);
+        }
+        buffer_append_text(report->out, "\r\n");
     }
 }
 
@@ -139,6 +164,8 @@ void report_append_errorstats(struct report *report) {
 
 void server_reset_statistics(struct server *server) {
     statistics_reset(&server->statistics);
+    for (unsigned i = 0; i < server->commands->count; i++)
+        memory_free(server->command_statistics[i].latency);
     memset(server->command_statistics, 0,
            server->commands->count * sizeof *server->command_statistics);
 }

@@ -8,6 +8,7 @@
 #include "engine/dispatch.h"
 #include "engine/housekeeping.h"
 #include "engine/notify.h"
+#include "engine/report.h"
 #include <stdio.h>
 
 /* ---- randomness ---- */
@@ -119,6 +120,7 @@ void server_close(struct server *server) {
     journal_release(&server->journal);
     turn_release(&server->turn);
     memory_free(server->sessions);
+    server_reset_statistics(server);
     memory_free(server->command_statistics);
     memory_free(server);
 }

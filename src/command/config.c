@@ -4,6 +4,7 @@
 #include "command/command_handlers.h"
 #include "engine/call.h"
 #include "engine/config_store.h"
+#include "engine/report.h"
 #include "engine/server.h"
 
 void command_config_get(struct call *call) {
@@ -58,9 +59,6 @@ void command_config_rewrite(struct call *call) {
 }
 
 void command_config_resetstat(struct call *call) {
-    struct server *server = call->server;
-    statistics_reset(&server->statistics);
-    memset(server->command_statistics, 0,
-           server->commands->count * sizeof(*server->command_statistics));
+    server_reset_statistics(call->server);
     reply_ok(call->reply);
 }

@@ -465,7 +465,3 @@ void command_getrange(struct call *call) {
 void command_substr(struct call *call) {
     command_getrange(call);
 }
-
-void command_lcs(struct call *call) {
-    call_error(call, "ERR not yet");
-}

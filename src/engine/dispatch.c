@@ -95,6 +95,12 @@ static void propagate(struct call *call) {
     journal_append(&server->journal, call->database->number, call->argv, call->argc);
 }
 
+static void count_latency(struct command_statistics *counts, uint64_t ticks) {
+    if (unlikely(counts->latency == NULL))
+        counts->latency = memory_alloc_zeroed(1, sizeof *counts->latency);
+    latency_add(counts->latency, ticks);
+}
+
 static void run(struct call *call) {
     struct server *server = call->server;
     struct session *session = call->session;
@@ -106,6 +112,7 @@ static void run(struct call *call) {
     counts->calls++;
     counts->ticks += now - server->turn.ticks;
     counts->failed += call->failed;
+    if (server->config->latency_tracking) count_latency(counts, now - server->turn.ticks);
     server->turn.ticks = now;
     server->statistics.commands++;
     session->commands++;

@@ -8,6 +8,7 @@
 #include "engine/dispatch.h"
 #include "engine/housekeeping.h"
 #include "engine/notify.h"
+#include "engine/report.h"
 #include <stdio.h>
 
 /* ---- randomness ---- */
@@ -106,6 +107,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
     housekeeping_begin(server);
+    server->startup_memory = server_used_memory(server);
     return server;
 }
 
@@ -118,6 +120,7 @@ void server_close(struct server *server) {
     journal_release(&server->journal);
     turn_release(&server->turn);
     memory_free(server->sessions);
+    server_reset_statistics(server);
     memory_free(server->command_statistics);
     memory_free(server);
 }
@@ -269,11 +272,4 @@ void server_expire(struct server *server, struct database *db, struct spot *spot
     server->statistics.expired_keys++;
     database_remove(db, spot);
     if (server->notify) server->notify(server, db->number, name, NOTIFY_EXPIRED, "expired");
-}
-
-size_t server_used_memory(const struct server *server) {
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < server->keyspace.database_count; i++)
-        bytes += database_memory(&server->keyspace.databases[i]);
-    return bytes;
 }

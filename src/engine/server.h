@@ -84,6 +84,7 @@ struct server {
     bool shutdown_wanted;
     bool stopped;
     int exit_code;
+    size_t startup_memory; /* server_used_memory once it was open */
     char run_id[SERVER_RUN_ID_SIZE + 1];
     char replication_id[SERVER_RUN_ID_SIZE + 1];
 
@@ -125,7 +126,7 @@ uint64_t server_random(struct server *server);
  */
 void server_expire(struct server *server, struct database *db, struct spot *spot,
                    struct bytes name);
-/* Bytes in use: keyspace, sessions, the server itself. */
+/* Bytes in use, of the whole process where the allocator counts (report_memory.c). */
 size_t server_used_memory(const struct server *server);
 /* Close what was marked during the turn. */
 void server_close_marked(struct server *server);

@@ -1,4 +1,4 @@
-/* statistics.c: rates from samples. */
+/* statistics.c: rates from samples, percentiles from histograms. */
 #include "engine/statistics.h"
 
 void statistics_reset(struct statistics *statistics) {
@@ -21,4 +21,26 @@ uint64_t statistics_rate_now(const struct statistics_rate *rate) {
     for (int i = 0; i < STATISTICS_SAMPLES; i++)
         sum += rate->per_second[i];
     return sum / STATISTICS_SAMPLES;
+}
+
+/* The greatest number of ticks that falls in this bucket. */
+static uint64_t bucket_end(uint32_t bucket) {
+    if (bucket < LATENCY_STEPS) return bucket;
+    uint32_t shift = bucket / LATENCY_STEPS - 1;
+    return ((uint64_t)(bucket % LATENCY_STEPS + LATENCY_STEPS + 1) << shift) - 1;
+}
+
+uint64_t latency_percentile(const struct latency *latency, double percentage) {
+    uint64_t total = 0, seen = 0;
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < LATENCY_BUCKETS; i++) {
+        total += latency->counts[i];
+        if (latency->counts[i] > 0) last = i;
+    }
+    double wanted = (double)total * percentage / 100;
+    for (uint32_t i = 0; i < last; i++) {
+        seen += latency->counts[i];
+        if (seen > 0 && (double)seen >= wanted) return bucket_end(i);
+    }
+    return total > 0 ? bucket_end(last) : 0;
 }

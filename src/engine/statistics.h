@@ -34,8 +34,30 @@ struct statistics {
     uint32_t error_code_count;
 };
 
+/* How often something took how long, in buckets of an eighth of an octave: a percentile read from it is at
+ * most 12.5 % too high. Counting touches one cache line.
+ *
+ *     ticks    0 1 ... 7 | 8 9 ... 15 | 16,17 18,19 ... 30,31 | 32-35 ...
+ *     bucket   0 1 ... 7 | 8 9 ... 15 | 16    17    ... 23    | 24    ... */
+enum { LATENCY_STEPS = 8, LATENCY_BUCKETS = 62 * LATENCY_STEPS };
+struct latency {
+    uint64_t counts[LATENCY_BUCKETS];
+};
+
+static inline uint32_t latency_bucket(uint64_t ticks) {
+    if (ticks < LATENCY_STEPS) return (uint32_t)ticks;
+    uint32_t octave = 63 - (uint32_t)__builtin_clzll(ticks);
+    return (octave - 2) * LATENCY_STEPS + ((uint32_t)(ticks >> (octave - 3)) & (LATENCY_STEPS - 1));
+}
+static inline void latency_add(struct latency *latency, uint64_t ticks) {
+    latency->counts[latency_bucket(ticks)]++;
+}
+/* Ticks that this percentage, 0 to 100, of what was counted did not exceed; 0 when nothing was. */
+uint64_t latency_percentile(const struct latency *latency, double percentage);
+
 struct command_statistics {
     uint64_t calls, ticks, rejected, failed; /* ticks of struct io */
+    struct latency *latency;                 /* NULL: none counted yet */
 };
 
 void statistics_reset(struct statistics *statistics);

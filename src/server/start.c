@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "command/command_handlers.h"
 #include "engine/config.h"
+#include "engine/report.h"
 #include "engine/server.h"
 #include "engine/version.h"
 #include "io/process.h"
@@ -37,6 +38,7 @@ struct start {
     bool is_supervised; /* somebody waits to be told that the server is ready */
     bool has_pidfile;
     struct invariant_reporter reporter;
+    struct server_reporter *server_reporter; /* NULL: a crash says nothing of the server */
 };
 
 /* ---- what is said and done ---- */
@@ -329,6 +331,8 @@ static bool open_server(struct start *start) {
         log_warning(&start->log, "%s", error);
         return false;
     }
+    if (start->config->crash_log_enabled)
+        start->server_reporter = server_install_reporter(start->server, &start->reporter);
     changes_watch_addresses(&start->changes, start->server);
     log_notice(&start->log, "Running mode=standalone, port=%" PRId64 ".", start->config->port);
     log_notice(&start->log, "Server initialized");
@@ -340,6 +344,7 @@ static bool open_server(struct start *start) {
 }
 
 static void finish(struct start *start) {
+    server_remove_reporter(start->server_reporter);
     invariant_set_reporter(NULL);
     if (start->server != NULL) server_close(start->server);
     if (start->has_pidfile) {

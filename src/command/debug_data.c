@@ -1,0 +1,165 @@
+/* debug_data.c: DEBUG's subcommands about keys and values: OBJECT, POPULATE, digests, the tables.
+ */
+#include "command/debug.h"
+
+#include "base/memory.h"
+#include "engine/config.h"
+#include "engine/server.h"
+#include "keyspace/digest.h"
+#include <stdio.h>
+
+/* ---- OBJECT ---- */
+
+/* Bytes of a length in an RDB file. */
+static size_t length_size(size_t length) {
+    if (length < 1 << 6) return 1;
+    if (length < 1 << 14) return 2;
+    return length <= UINT32_MAX ? 5 : 9;
+}
+
+/* Bytes of the value in an RDB file that is not compressed. */
+static size_t serialized_size(const struct entry *entry) {
+    size_t size = entry_string_size(entry);
+    if (entry_encoding(entry) == ENTRY_INTEGER) {
+        int64_t number = entry_integer(entry);
+        if (number == (int8_t)number) return 2;
+        if (number == (int16_t)number) return 3;
+        if (number == (int32_t)number) return 5;
+    }
+    return length_size(size) + size;
+}
+
+void debug_object(struct call *call) {
+    char text[256];
+    const struct entry *entry = call_peek(call, 2);
+    if (!entry) {
+        call_error_no_key(call);
+        return;
+    }
+    uint32_t clock = entry_clock(entry);
+    snprintf(text, sizeof text,
+             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
+             (const void *)entry, entry_encoding_name(entry), serialized_size(entry), clock,
+             (call->server->keyspace.clock - clock) & 0xffffff);
+    reply_simple(call->reply, text);
+}
+
+/* ---- POPULATE ---- */
+
+struct population {
+    int64_t count;
+    struct bytes prefix;
+    size_t value_size; /* 0: as long as its text */
+    char *value;       /* room for value_size bytes */
+    struct buffer key;
+};
+
+static const char must_be_positive[] = "ERR value is out of range, must be positive";
+
+static bool parse_population(struct call *call, struct population *population) {
+    int64_t size = 0, size_max = (int64_t)call->server->config->proto_max_bulk_len;
+    population->prefix = call->argc > 3 ? call->argv[3] : BYTES("key");
+    if (!call_parse_range(call, 2, 0, INT64_MAX, &population->count, must_be_positive))
+        return false;
+    if (call->argc > 4 && !call_parse_range(call, 4, 0, size_max, &size, must_be_positive))
+        return false;
+    population->value_size = (size_t)size;
+    return true;
+}
+
+/* The n-th value: "value:<n>", cut or filled with zeros to the size that was asked for. */
+static struct bytes population_value(struct population *population, int64_t number,
+                                     char text[NUMBER_I64_TEXT_MAX + 6]) {
+    size_t size = 6;
+    memcpy(text, "value:", 6);
+    size += number_format_i64(text + size, number);
+    if (population->value_size == 0) return bytes_make(text, size);
+    memcpy(population->value, text, size < population->value_size ? size : population->value_size);
+    return bytes_make(population->value, population->value_size);
+}
+
+static void populate_one(struct call *call, struct population *population, int64_t number) {
+    char text[NUMBER_I64_TEXT_MAX + 6];
+    buffer_clear(&population->key);
+    buffer_append(&population->key, population->prefix.data, population->prefix.size);
+    buffer_append_byte(&population->key, ':');
+    buffer_append_i64(&population->key, number);
+    struct key key = key_make(&call->server->keyspace, buffer_bytes(&population->key));
+    struct spot spot = call_locate_key(call, call->database, &key);
+    if (spot.entry) return;
+    struct bytes words[] = {BYTES("SET"), key.name, population_value(population, number, text)};
+    database_put_string(call->database, &key, &spot, words[2], ENTRY_NO_EXPIRY);
+    call_changed_silently(call, call->database, key.name);
+    call_effect(call, call->database, words, 3);
+}
+
+/* Keys that exist stay as they are. */
+void debug_populate(struct call *call) {
+    struct population population = {.count = 0};
+    if (!parse_population(call, &population)) return;
+    population.value = memory_try_alloc(population.value_size + 1);
+    if (population.value == NULL) {
+        call_error(call, "ERR there is no memory for values of that size");
+        return;
+    }
+    memset(population.value, 0, population.value_size + 1);
+    for (int64_t number = 0; number < population.count; number++)
+        populate_one(call, &population, number);
+    memory_free(population.value);
+    buffer_release(&population.key);
+    reply_ok(call->reply);
+}
+
+/* ---- digests: see keyspace/digest.h ---- */
+
+static void reply_digest(struct reply *reply, const struct digest *digest) {
+    char text[DIGEST_TEXT_SIZE + 1];
+    digest_format(digest, text);
+    reply_simple(reply, text);
+}
+
+void debug_digest(struct call *call) {
+    struct digest digest = digest_keyspace(&call->server->keyspace, call->now_ms);
+    reply_digest(call->reply, &digest);
+}
+
+/* A key that is absent has the digest 0. */
+void debug_digest_value(struct call *call) {
+    reply_array(call->reply, call->argc - 2);
+    for (uint32_t i = 2; i < call->argc; i++) {
+        const struct entry *entry = call_peek(call, i);
+        struct digest digest = {.bytes = {0}};
+        if (entry) digest = digest_value(entry);
+        reply_digest(call->reply, &digest);
+    }
+}
+
+/* ---- HTSTATS ---- */
+
+void debug_htstats(struct call *call) {
+    struct server *server = call->server;
+    char text[256];
+    int64_t number;
+    if (!call_parse_i64(call, 2, &number, NULL)) return;
+    if (number < 0 || number >= server->keyspace.database_count) {
+        call_error(call, "ERR Out of range database");
+        return;
+    }
+    const struct store *store = server->keyspace.databases[number].store;
+    struct slab_report slab = slab_report(&store->slab);
+    int size = snprintf(text, sizeof text,
+                        "segment table: %zu elements (%zu expiring), %zu bytes; entries: %zu bytes "
+                        "in blocks, %zu in pages, %zu in chunks, %zu outside\n",
+                        table_count(&store->table), store->expiring, table_size(&store->table),
+                        slab.block_bytes, slab.page_bytes, slab.chunk_bytes, store->outside_bytes);
+    reply_verbatim(call->reply, "txt", bytes_make(text, (size_t)size));
+}
+
+/* No value is kept in a hash table of its own yet. */
+void debug_htstats_key(struct call *call) {
+    if (!call_peek(call, 2))
+        call_error_no_key(call);
+    else
+        call_error(call, "ERR The value stored at the specified key is not represented using an "
+                         "hash table");
+}

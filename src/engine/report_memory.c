@@ -1,0 +1,173 @@
+/* report_memory.c: how much memory is in use, and for what.
+ *
+ * "Used" is what the allocator has handed out, less the room in the slabs' chunks in which no entry
+ * stands: to the allocator a chunk is one block of 2 MiB, to us it is entries. The allocator counts
+ * for the process; with two servers in one, both report the sum. Where it does not count (sanitizer
+ * builds), and in a crash report, it is the sum of the parts that we know. */
+#include "base/memory.h"
+#include "engine/config.h"
+#include "engine/report_section.h"
+#include "engine/server.h"
+
+static size_t clients_memory(const struct server *server) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < server->session_count; i++)
+        bytes += session_memory(server->sessions[i]);
+    return bytes;
+}
+
+static size_t keyspace_memory(const struct server *server) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < server->keyspace.database_count; i++)
+        bytes += database_memory(&server->keyspace.databases[i]);
+    return bytes;
+}
+
+static size_t tables_memory(const struct server *server) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < server->keyspace.database_count; i++)
+        bytes += table_size(&server->keyspace.databases[i].store->table);
+    return bytes;
+}
+
+/* Bytes of the chunks in which no entry stands. */
+static size_t slabs_unused(const struct server *server) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < server->keyspace.database_count; i++) {
+        struct slab_report slab = slab_report(&server->keyspace.databases[i].store->slab);
+        bytes += slab.chunk_bytes - slab.block_bytes;
+    }
+    return bytes;
+}
+
+static size_t sum_of_parts(const struct server *server) {
+    return server->startup_memory + keyspace_memory(server) + clients_memory(server) +
+           server->journal.pending.capacity;
+}
+
+static size_t used_memory(const struct server *server, const struct memory_report *allocator) {
+    size_t unused = slabs_unused(server);
+    if (allocator->allocated <= unused) return sum_of_parts(server);
+    return allocator->allocated - unused;
+}
+
+size_t server_used_memory(const struct server *server) {
+    struct memory_report allocator = memory_report();
+    return used_memory(server, &allocator);
+}
+
+static struct report_memory gather(const struct server *server,
+                                   const struct memory_report *allocator) {
+    struct report_memory memory = {.used = used_memory(server, allocator),
+                                   .peak = server->statistics.memory_peak,
+                                   .startup = server->startup_memory,
+                                   .tables = tables_memory(server),
+                                   .clients = clients_memory(server),
+                                   .active = allocator->active,
+                                   .resident = allocator->resident,
+                                   .muzzy = allocator->muzzy};
+    if (memory.peak < memory.used) memory.peak = memory.used;
+    memory.overhead = memory.startup + memory.tables + memory.clients;
+    if (memory.overhead > memory.used) memory.overhead = memory.used;
+    memory.dataset = memory.used - memory.overhead;
+    return memory;
+}
+
+struct report_memory report_memory(const struct server *server) {
+    struct memory_report allocator = memory_report();
+    return gather(server, &allocator);
+}
+
+/* ---- INFO's section ---- */
+
+static double ratio(uint64_t part, uint64_t whole) {
+    return whole > 0 ? (double)part / (double)whole : 0;
+}
+
+static void append_both(struct report *report, const char *name, uint64_t bytes) {
+    char human[64] = "";
+    report_number(report, name, bytes);
+    strncat(human, name, sizeof human - sizeof "_human");
+    strcat(human, "_human");
+    report_human(report, human, bytes);
+}
+
+static void append_percent(struct report *report, const char *name, double part) {
+    buffer_append_format(report->out, "%s:%.2f%%\r\n", name, part * 100);
+}
+
+/* How much larger than its part, as a ratio and in bytes, which may be negative. */
+static void append_excess(struct report *report, const char *name, const char *bytes_name,
+                          uint64_t whole, uint64_t part) {
+    report_decimal(report, name, ratio(whole, part));
+    buffer_append_format(report->out, "%s:%lld\r\n", bytes_name, (long long)(whole - part));
+}
+
+static void append_usage(struct report *report, const struct report_memory *memory) {
+    append_both(report, "used_memory", memory->used);
+    append_both(report, "used_memory_rss", report->process.memory_resident);
+    append_both(report, "used_memory_peak", memory->peak);
+    append_percent(report, "used_memory_peak_perc", ratio(memory->used, memory->peak));
+    report_number(report, "used_memory_overhead", memory->overhead);
+    report_number(report, "used_memory_startup", memory->startup);
+    report_number(report, "used_memory_dataset", memory->dataset);
+    uint64_t grown = memory->used > memory->startup ? memory->used - memory->startup : 0;
+    append_percent(report, "used_memory_dataset_perc", ratio(memory->dataset, grown));
+    report_number(report, "allocator_allocated", memory->used);
+    report_number(report, "allocator_active", memory->active);
+    report_number(report, "allocator_resident", memory->resident);
+    report_number(report, "allocator_muzzy", memory->muzzy);
+    append_both(report, "total_system_memory", report->process.memory_total);
+}
+
+static void append_scripts(struct report *report) {
+    static const char *const counts[] = {"used_memory_scripts_eval", "number_of_cached_scripts",
+                                         "number_of_functions",      "number_of_libraries",
+                                         "used_memory_vm_functions", NULL};
+    report_number(report, "used_memory_lua", 0);
+    report_number(report, "used_memory_vm_eval", 0);
+    report_human(report, "used_memory_lua_human", 0);
+    report_zeros(report, counts);
+    append_both(report, "used_memory_vm_total", 0);
+    report_number(report, "used_memory_functions", 0);
+    append_both(report, "used_memory_scripts", 0);
+}
+
+static void append_ratios(struct report *report, const struct report_memory *memory) {
+    uint64_t resident = report->process.memory_resident;
+    append_excess(report, "allocator_frag_ratio", "allocator_frag_bytes", memory->active,
+                  memory->active > 0 ? memory->used : 0);
+    append_excess(report, "allocator_rss_ratio", "allocator_rss_bytes", memory->resident,
+                  memory->active);
+    append_excess(report, "rss_overhead_ratio", "rss_overhead_bytes", resident,
+                  memory->resident > 0 ? memory->resident : resident);
+    append_excess(report, "mem_fragmentation_ratio", "mem_fragmentation_bytes", resident,
+                  memory->used);
+}
+
+static void append_clients(struct report *report, const struct report_memory *memory) {
+    static const char *const before[] = {"mem_not_counted_for_evict", "mem_replication_backlog",
+                                         "mem_total_replication_buffers", "mem_clients_slaves",
+                                         NULL};
+    static const char *const after[] = {"mem_cluster_links", "mem_aof_buffer", NULL};
+    report_zeros(report, before);
+    report_number(report, "mem_clients_normal", memory->clients);
+    report_zeros(report, after);
+    report_text(report, "mem_allocator", memory_allocator_name());
+    report_number(report, "mem_overhead_db_hashtable_rehashing", 0);
+    report_number(report, "active_defrag_running", 0);
+    report_number(report, "lazyfree_pending_objects", report->server->disposals);
+    report_number(report, "lazyfreed_objects", report->server->disposed);
+}
+
+void report_append_memory(struct report *report) {
+    struct memory_report allocator = {.allocated = 0};
+    if (!report->is_crash) allocator = memory_report();
+    const struct report_memory memory = gather(report->server, &allocator);
+    append_usage(report, &memory);
+    append_scripts(report);
+    append_both(report, "maxmemory", report->server->config->maxmemory);
+    report_directive(report, "maxmemory_policy", "maxmemory-policy");
+    append_ratios(report, &memory);
+    append_clients(report, &memory);
+}

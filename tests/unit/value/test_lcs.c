@@ -32,10 +32,12 @@ static void naive_fill(struct naive *naive, struct bytes a, struct bytes b) {
 
 /* A match next to the last one, in both strings, belongs to its run. */
 static void naive_add_match(struct naive *naive, size_t i, size_t j) {
-    struct lcs_run *last = &naive->runs[naive->run_count - 1];
-    if (naive->run_count > 0 && last->a_start == i + 1 && last->b_start == j + 1) {
-        *last = (struct lcs_run){i, j, last->size + 1};
-        return;
+    if (naive->run_count > 0) {
+        struct lcs_run *last = &naive->runs[naive->run_count - 1];
+        if (last->a_start == i + 1 && last->b_start == j + 1) {
+            *last = (struct lcs_run){i, j, last->size + 1};
+            return;
+        }
     }
     naive->runs[naive->run_count++] = (struct lcs_run){i, j, 1};
 }

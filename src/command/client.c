@@ -102,7 +102,9 @@ void command_client_pause(struct call *call) {
     enum server_pause what = SERVER_PAUSE_ALL;
     int64_t timeout_ms, until_ms;
     if (call->argc > 4) {
-        call_error_arity(call);
+        call_error(call, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                         "CLIENT HELP.",
+                   (int)call->argv[1].size, call->argv[1].data);
         return;
     }
     if (call->argc == 4) {
@@ -119,10 +121,9 @@ void command_client_pause(struct call *call) {
         call_error(call, "ERR timeout is negative");
         return;
     }
-    if (__builtin_add_overflow(call->server->monotonic_ms, timeout_ms, &until_ms)) {
-        call_error(call, "ERR timeout is out of range");
-        return;
-    }
+    if (__builtin_add_overflow(call->server->monotonic_ms, timeout_ms, &until_ms) ||
+        until_ms > SERVER_PAUSE_UNTIL_MAX_MS)
+        until_ms = SERVER_PAUSE_UNTIL_MAX_MS;
     server_pause(call->server, what, until_ms);
     reply_ok(call->reply);
 }
@@ -288,7 +289,7 @@ static void append_line(const struct session *session, struct buffer *text) {
 static void list_ids(struct call *call, struct buffer *text, bool *failed) {
     for (uint32_t i = 3; i < call->argc; i++) {
         int64_t id;
-        if (!call_parse_range(call, i, 1, INT64_MAX, &id, "ERR Invalid client ID")) {
+        if (!call_parse_i64(call, i, &id, "ERR Invalid client ID")) {
             *failed = true;
             return;
         }

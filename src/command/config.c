@@ -15,7 +15,7 @@ void command_config_get(struct call *call) {
     for (size_t i = 0; i < count; i++) {
         buffer_clear(&value);
         config_format(call->server->config, matches[i].directive, &value);
-        reply_bulk_text(call->reply, matches[i].name);
+        reply_bulk(call->reply, matches[i].name);
         reply_bulk(call->reply, buffer_bytes(&value));
     }
     buffer_release(&value);

@@ -147,7 +147,7 @@ void command_reset(struct call *call) {
 
 void command_select(struct call *call) {
     int64_t number;
-    if (!call_parse_range(call, 1, INT32_MIN, INT32_MAX, &number, "ERR invalid DB index")) return;
+    if (!call_parse_range(call, 1, INT32_MIN, INT32_MAX, &number, NULL)) return;
     if (number < 0 || number >= call->server->keyspace.database_count) {
         call_error(call, "ERR DB index is out of range");
         return;

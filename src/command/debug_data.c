@@ -40,7 +40,7 @@ void debug_object(struct call *call) {
     snprintf(text, sizeof text,
              "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
              (const void *)entry, entry_encoding_name(entry), serialized_size(entry), clock,
-             (call->server->keyspace.clock - clock) & 0xffffff);
+             (call->server->keyspace.use.seconds - clock) & 0xffffff);
     reply_simple(call->reply, text);
 }
 

@@ -40,8 +40,12 @@ void command_exists(struct call *call) {
 
 void command_touch(struct call *call) {
     int64_t count = 0;
-    for (uint32_t i = 1; i < call->argc; i++)
-        count += call_read(call, i) != NULL;
+    for (uint32_t i = 1; i < call->argc; i++) {
+        const struct entry *entry = call_peek(call, i);
+        if (!entry) continue;
+        use_touch(&call->server->keyspace.use, entry);
+        count++;
+    }
     reply_integer(call->reply, count);
 }
 
@@ -190,6 +194,10 @@ void command_copy(struct call *call) {
 
 /* ---- OBJECT ---- */
 
+#define SWITCHING                                                                                  \
+    "Please note that when switching between policies at runtime LRU and LFU data will take some " \
+    "time to adjust."
+
 /* Null for an absent key. */
 static const struct entry *object_of(struct call *call) {
     const struct entry *entry = call_peek(call, 2);
@@ -214,13 +222,22 @@ void command_object_refcount(struct call *call) {
 
 void command_object_idletime(struct call *call) {
     const struct entry *entry = object_of(call);
+    const struct keyspace *keyspace = &call->server->keyspace;
     if (!entry) return;
-    reply_integer(call->reply, (call->server->keyspace.clock - entry_clock(entry)) & 0xffffff);
+    if (keyspace->use.counts) {
+        call_error(call, "ERR An LFU maxmemory policy is selected, idle time not tracked. " SWITCHING);
+        return;
+    }
+    reply_integer(call->reply, use_idle_s(&keyspace->use, entry));
 }
 
 void command_object_freq(struct call *call) {
-    if (!object_of(call)) return;
-    call_error(call, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
-                     "Please note that when switching between policies at runtime LRU and LFU data "
-                     "will take some time to adjust.");
+    const struct entry *entry = object_of(call);
+    const struct keyspace *keyspace = &call->server->keyspace;
+    if (!entry) return;
+    if (keyspace->use.counts)
+        reply_integer(call->reply, use_count(&keyspace->use, entry));
+    else
+        call_error(call, "ERR An LFU maxmemory policy is not selected, access frequency not "
+                         "tracked. " SWITCHING);
 }

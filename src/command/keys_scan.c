@@ -7,6 +7,7 @@
 #include "engine/call.h"
 #include "engine/server.h"
 
+#define CURSOR_END (UINT64_C(1) << 48) /* as struct/table.h makes them */
 enum { COUNT_DEFAULT = 10, ROUNDS_MAX_FACTOR = 10, GATHER_FIRST = 64 };
 
 /* Which entries are wanted, and those found. */
@@ -85,20 +86,40 @@ static bool parse_scan(struct call *call, struct gather *gather, int64_t *count)
     return true;
 }
 
+/* As C's strtoul reads a number: a sign is allowed, and no digits at all. Ours end at CURSOR_END: beyond it
+ * nothing is left to return. */
+static bool parse_cursor(struct bytes text, uint64_t *cursor) {
+    bool negative = text.size > 0 && text.data[0] == '-';
+    bool sign = negative || (text.size > 0 && text.data[0] == '+');
+    *cursor = 0;
+    if (sign && text.size == 1) return false;
+    for (size_t i = sign; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') return false;
+        if (__builtin_mul_overflow(*cursor, 10, cursor) ||
+            __builtin_add_overflow(*cursor, (uint64_t)(text.data[i] - '0'), cursor))
+            return false;
+    }
+    if (negative) *cursor = -*cursor;
+    return true;
+}
+
 void command_scan(struct call *call) {
     struct gather gather = {.all = true, .type = -1, .now_ms = call->now_ms};
     int64_t count = COUNT_DEFAULT;
     uint64_t cursor;
-    if (!number_parse_u64(call->argv[1], &cursor)) {
+    if (!parse_cursor(call->argv[1], &cursor)) {
         call_error(call, "ERR invalid cursor");
         return;
     }
     if (!parse_scan(call, &gather, &count)) return;
     /* As many buckets as would hold `count` entries, were each to have one or more. */
     int64_t rounds = count > INT64_MAX / ROUNDS_MAX_FACTOR ? INT64_MAX : count * ROUNDS_MAX_FACTOR;
-    do
+    bool more = cursor < CURSOR_END;
+    while (more) {
         cursor = database_scan(call->database, cursor, gather_entry, &gather);
-    while (cursor != 0 && --rounds > 0 && gather.count < (size_t)count);
+        more = cursor != 0 && --rounds > 0 && gather.count < (size_t)count;
+    }
+    if (cursor >= CURSOR_END) cursor = 0;
     char digits[NUMBER_I64_TEXT_MAX];
     reply_array(call->reply, 2);
     reply_bulk(call->reply, bytes_make(digits, number_format_u64(digits, cursor)));

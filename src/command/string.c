@@ -113,7 +113,8 @@ static bool parse_set_options(struct call *call, struct set_options *options) {
             options->get = true;
         } else if (bytes_is(word, "keepttl") && !options->unit) {
             options->keep_ttl = true;
-        } else if (unit && !options->keep_ttl && !options->unit && i + 1 < call->argc) {
+        } else if (unit && !options->keep_ttl && (!options->unit || options->unit == unit) &&
+                   i + 1 < call->argc) {
             options->unit = unit;
             options->expiry_index = ++i;
         } else {
@@ -227,7 +228,8 @@ static bool parse_getex_options(struct call *call, struct getex_options *options
         enum expiry_option unit = expiry_option_of(call->argv[i]);
         if (bytes_is(call->argv[i], "persist") && !options->unit) {
             options->persist = true;
-        } else if (unit && !options->persist && !options->unit && i + 1 < call->argc) {
+        } else if (unit && !options->persist && (!options->unit || options->unit == unit) &&
+                   i + 1 < call->argc) {
             options->unit = unit;
             options->expiry_index = ++i;
         } else {
@@ -293,7 +295,7 @@ void command_mset(struct call *call) {
 void command_msetnx(struct call *call) {
     if (!pairs_whole(call)) return;
     for (uint32_t i = 1; i < call->argc; i += 2) {
-        if (call_peek(call, i)) {
+        if (call_locate(call, i).entry) {
             reply_integer(call->reply, 0);
             return;
         }
@@ -379,7 +381,7 @@ void command_incrbyfloat(struct call *call) {
     }
     struct bytes value = bytes_make(text, number_format_long_double(text, sizeof text, number));
     int64_t expiry = spot.entry ? entry_expiry(spot.entry) : ENTRY_NO_EXPIRY;
-    database_put_string(call->database, &key, &spot, value, expiry);
+    database_put_bytes(call->database, &key, &spot, value, expiry);
     call_changed(call, call->database, key.name, NOTIFY_STRING, "incrbyfloat");
     struct bytes words[] = {BYTES("SET"), key.name, value, BYTES("KEEPTTL")};
     call_effect(call, call->database, words, 4);

@@ -134,8 +134,7 @@ static const struct entry *read_key(struct call *call, struct database *db, cons
         return NULL;
     }
     server->statistics.hits++;
-    if (!(call->session->flags & SESSION_NO_TOUCH) && entry_clock(entry) != server->keyspace.clock)
-        entry_set_clock(entry, server->keyspace.clock);
+    if (!(call->session->flags & SESSION_NO_TOUCH)) use_touch(&server->keyspace.use, entry);
     return entry;
 }
 
@@ -163,7 +162,10 @@ bool call_read_type(struct call *call, uint32_t index, enum value_type type,
 
 const struct entry *call_peek(struct call *call, uint32_t index) {
     struct key key = call_key(call, index);
-    return find_alive(call, call->database, &key);
+    const struct entry *entry = find_alive(call, call->database, &key);
+    if (entry) call->server->statistics.hits++;
+    else call->server->statistics.misses++;
+    return entry;
 }
 
 struct spot call_locate_key(struct call *call, struct database *db, const struct key *key) {

@@ -55,7 +55,7 @@ static inline bool call_argument_is(const struct call *call, uint32_t index, con
 }
 /* False after an error reply. The error is `error` when not NULL, else call_error_integer's. */
 bool call_parse_i64(struct call *call, uint32_t index, int64_t *out, const char *error);
-/* The same, in a range; outside it the error is call_error_integer's or `error`. */
+/* The same, in a range; outside it the error says the range, or is `error`. */
 bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t max, int64_t *out,
                       const char *error);
 /* ERR value is not a valid float */
@@ -71,8 +71,7 @@ const struct entry *call_read(struct call *call, uint32_t index);
 /* The same, for a value of one type: false after a WRONGTYPE reply; *entry is NULL when absent. */
 bool call_read_type(struct call *call, uint32_t index, enum value_type type,
                     const struct entry **entry);
-/* Find it without touching its clock or counting (TTL, TYPE, EXISTS count but OBJECT does not
- * touch). */
+/* The same, without touching its clock (TTL, TYPE, EXISTS, OBJECT). */
 const struct entry *call_peek(struct call *call, uint32_t index);
 /* Find it for changing it (see database.h). */
 struct spot call_locate(struct call *call, uint32_t index);

@@ -94,17 +94,20 @@ static bool is_pattern(struct bytes text) {
     return false;
 }
 
-/* Whether one of the patterns names it. */
-static bool is_asked_for(const struct config_directive *directive, const char *name,
-                         const struct bytes *patterns, size_t count) {
+/* Whether one of the patterns names it; then it joins the matches. */
+static size_t match_name(const struct config_directive *directive, const char *name,
+                         const struct bytes *patterns, size_t count, struct config_match *match) {
     struct bytes text = bytes_from_text(name);
     for (size_t i = 0; i < count; i++) {
-        bool asked = is_pattern(patterns[i])
+        bool by_pattern = is_pattern(patterns[i]);
+        bool asked = by_pattern
                          ? !(directive->flags & HIDDEN) && glob_match(patterns[i], text, true)
                          : bytes_equal_ignore_case(patterns[i], text);
-        if (asked) return true;
+        if (!asked) continue;
+        *match = (struct config_match){directive, by_pattern ? text : patterns[i]};
+        return 1;
     }
-    return false;
+    return 0;
 }
 
 size_t config_match(const struct bytes *patterns, size_t count,
@@ -113,10 +116,9 @@ size_t config_match(const struct bytes *patterns, size_t count,
     for (size_t i = 0; i < CONFIG_COUNT; i++) {
         const struct config_directive *d = &config_directives[i];
         if (d->flags & FILE_ONLY) continue;
-        if (is_asked_for(d, d->name, patterns, count))
-            matches[found++] = (struct config_match){d, d->name};
-        if (d->alias != NULL && is_asked_for(d, d->alias, patterns, count))
-            matches[found++] = (struct config_match){d, d->alias};
+        found += match_name(d, d->name, patterns, count, &matches[found]);
+        if (d->alias != NULL)
+            found += match_name(d, d->alias, patterns, count, &matches[found]);
     }
     return found;
 }

@@ -204,7 +204,7 @@ void config_amend(struct config *config, enum config_index index, struct bytes t
 
 struct config_match {
     const struct config_directive *directive;
-    const char *name; /* or alias */
+    struct bytes name; /* or alias; as it was asked for, when by its whole name */
 };
 enum { CONFIG_MATCHES_MAX = 2 * CONFIG_COUNT };
 /* What the patterns name, each name once, in the table's order; how many. */

@@ -28,6 +28,23 @@ static void refuse_unknown(struct call *call) {
                call->argv[0].data, (int)used, text);
 }
 
+/* A web page may make a browser post what looks like requests to a port of this machine. */
+static bool is_http(struct bytes name) {
+    return bytes_is(name, "post") || bytes_is(name, "host:");
+}
+
+static bool refuse_http(struct call *call) {
+    char address[IO_ADDRESS_TEXT_MAX];
+    session_address(call->session, address);
+    log_warning(call->server->log,
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+                "commands to Redis. This is likely due to an attacker attempting to use Cross Protocol "
+                "Scripting to compromise your instance. Connection from %s aborted.",
+                address);
+    session_close_later(call->session);
+    return true;
+}
+
 /* DEBUG and such, which a directive allows: no, yes, or from this machine only. */
 static bool refused_protected(struct call *call) {
     struct server *server = call->server;
@@ -49,6 +66,7 @@ static bool refused_protected(struct call *call) {
 static bool refused(struct call *call, const struct command *container) {
     const struct command *command = call->command;
     if (!command) {
+        if (is_http(call->argv[0])) return refuse_http(call);
         if (container)
             call_error_subcommand(call);
         else
@@ -163,7 +181,10 @@ static bool run_request(struct session *session, const struct command *command,
         .database = &server->keyspace.databases[session->database],
         .now_ms = server->now_ms,
     };
-    if (unlikely(must_wait(&call))) return false;
+    if (unlikely(must_wait(&call))) {
+        session->last_executed = command;
+        return false;
+    }
     if (unlikely(session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT)))
         answer_muted(&call, container);
     else
@@ -186,7 +207,7 @@ void dispatch_held(struct session *session) {
     session_reply_begin(session);
     while (session->held && !finished(session)) {
         struct session_held *held = session->held;
-        const struct command *command = command_find(session->server->commands, held->words[0]);
+        const struct command *command = server_find_command(session->server, held->words[0]);
         if (!run_request(session, command, &held->request, NULL)) break;
         session_drop_held(session_take_held(session));
     }

@@ -75,8 +75,15 @@ static void check_sessions(struct server *server) {
 
 /* ---- now and then ---- */
 
-static void set_clock(struct server *server) {
-    server->keyspace.clock = (uint32_t)(server->now_ms / 1000) & 0xffffff;
+void housekeeping_set_clock(struct server *server) {
+    const struct config *config = server->config;
+    struct use_policy *use = &server->keyspace.use;
+    use->seconds = (uint32_t)(server->now_ms / 1000) & 0xffffff;
+    use->minutes = (uint32_t)(server->now_ms / 60000) & 0xffff;
+    use->counts = config->maxmemory_policy == POLICY_ALLKEYS_LFU ||
+                  config->maxmemory_policy == POLICY_VOLATILE_LFU;
+    use->factor = (uint32_t)config->lfu_log_factor;
+    use->decay_minutes = (uint32_t)config->lfu_decay_time;
 }
 
 static void sample(struct server *server) {
@@ -92,7 +99,7 @@ static void sample(struct server *server) {
 static void check_shutdown(struct server *server) {
     int signal_number = server->io->operations->take_signal(server->io);
     if (signal_number != 0) {
-        log_warning(server->log, "Received %s, scheduling shutdown...",
+        log_warning(server->log, "Received %s scheduling shutdown...",
                     signal_number == 2 ? "SIGINT" : "SIGTERM");
         server_stop(server, 0);
     }
@@ -103,7 +110,7 @@ static void check_shutdown(struct server *server) {
 }
 
 void housekeeping_begin(struct server *server) {
-    set_clock(server);
+    housekeeping_set_clock(server);
     server->housekeeping_due_us = server->monotonic_us;
 }
 
@@ -111,7 +118,7 @@ void housekeeping(struct server *server) {
     bool due = server->monotonic_us >= server->housekeeping_due_us;
     if (server->shutdown_wanted) check_shutdown(server);
     if (due) {
-        set_clock(server);
+        housekeeping_set_clock(server);
         check_shutdown(server);
         check_sessions(server);
         sample(server);

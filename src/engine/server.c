@@ -78,13 +78,54 @@ static void take_time(struct server *server) {
     server->now_ms = io_wall_us(server->io) / 1000;
 }
 
+/* ---- commands by other names ---- */
+
+/* False with a text when a name is unknown or taken. */
+static bool rename_commands(struct server *server, char *error, size_t error_size) {
+    const struct config_statements *statements = &server->config->rename_command;
+    server->renames = memory_alloc(statements->count * sizeof *server->renames + 1);
+    for (size_t i = 0; i < statements->count; i++) {
+        struct bytes from = statements->items[i].items[0], to = statements->items[i].items[1];
+        const struct command *command = server_find_command(server, from);
+        if (!command) {
+            snprintf(error, error_size, "rename-command: no such command: '%s'", from.data);
+            return false;
+        }
+        if (to.size > 0 && server_find_command(server, to)) {
+            snprintf(error, error_size, "rename-command: target command name already exists: '%s'",
+                     to.data);
+            return false;
+        }
+        server->renames[server->rename_count++] = (struct server_rename){command, to};
+    }
+    return true;
+}
+
+const struct command *server_find_command(const struct server *server, struct bytes name) {
+    const struct command *command = command_find(server->commands, name);
+    if (likely(server->rename_count == 0)) return command;
+    for (uint32_t i = server->rename_count; i-- > 0;) {
+        const struct server_rename *rename = &server->renames[i];
+        if (rename->name.size > 0 && bytes_equal_ignore_case(rename->name, name))
+            return rename->command;
+        if (rename->command == command) return NULL;
+    }
+    return command;
+}
+
 /* ---- opening ---- */
+
+static bool policy_changed(void *context, struct config *config, char *error, size_t error_size) {
+    (void)config;
+    (void)error;
+    (void)error_size;
+    housekeeping_set_clock(context);
+    return true;
+}
 
 struct server *server_open(const struct server_options *options, char *error, size_t error_size) {
     struct server *server = memory_alloc_zeroed(1, sizeof *server);
     struct hash_secret secret;
-    (void)error;
-    (void)error_size;
     server->io = options->io;
     server->config = options->config;
     server->log = options->log;
@@ -107,8 +148,13 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
     housekeeping_begin(server);
+    config_observe(server->config, "maxmemory-policy", policy_changed, server);
+    config_observe(server->config, "lfu-log-factor", policy_changed, server);
+    config_observe(server->config, "lfu-decay-time", policy_changed, server);
     server->startup_memory = server_used_memory(server);
-    return server;
+    if (rename_commands(server, error, error_size)) return server;
+    server_close(server);
+    return NULL;
 }
 
 void server_close(struct server *server) {
@@ -120,6 +166,7 @@ void server_close(struct server *server) {
     journal_release(&server->journal);
     turn_release(&server->turn);
     memory_free(server->sessions);
+    memory_free(server->renames);
     server_reset_statistics(server);
     memory_free(server->command_statistics);
     memory_free(server);
@@ -174,7 +221,7 @@ enum {
 static void handle_event(struct server *server, const struct io_event *event) {
     const struct server_listener *listener = event->context;
     if (listener >= server->listeners && listener < server->listeners + SERVER_LISTENERS_MAX) {
-        server_accept(server, (uint16_t)(listener - server->listeners));
+        server->accept_from |= UINT32_C(1) << (listener - server->listeners);
         return;
     }
     struct session *session = event->context;
@@ -185,6 +232,13 @@ static void handle_event(struct server *server, const struct io_event *event) {
             session_close_later(session);
     }
     if (event->ready & IO_WRITABLE) session_flush_later(session);
+}
+
+/* Behind the batches, so that clients that have gone make room first. */
+static void accept_waiting(struct server *server) {
+    for (uint16_t i = 0; i < server->listener_count; i++)
+        if (server->accept_from >> i & 1) server_accept(server, i);
+    server->accept_from = 0;
 }
 
 /* Microseconds until something must be done without being asked; 0: now. */
@@ -246,6 +300,7 @@ void server_turn(struct server *server) {
         server_unpause(server);
     if (unlikely(server->resume_held)) resume_held(server);
     turn_batches(server);
+    if (server->accept_from) accept_waiting(server);
     housekeeping(server);
     server->statistics.turns++;
     int64_t took = io_monotonic_us(server->io) - server->monotonic_us;

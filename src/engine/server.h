@@ -27,7 +27,16 @@ struct server_listener {
     uint16_t index;
 };
 
+/* A pause without end, on the monotonic clock; it can still be counted in microseconds. */
+#define SERVER_PAUSE_UNTIL_MAX_MS (INT64_MAX / 1000)
+
 enum server_pause { SERVER_PAUSE_NONE, SERVER_PAUSE_WRITES, SERVER_PAUSE_ALL };
+
+/* A command that has another name here. */
+struct server_rename {
+    const struct command *command;
+    struct bytes name; /* of the configuration; size 0: none at all */
+};
 
 /* How busy the engine is, judged window by window. */
 struct server_load {
@@ -44,6 +53,9 @@ struct server {
     struct log *log;
     const struct command_set *commands;
 
+    struct server_rename *renames; /* of the directive rename-command */
+    uint32_t rename_count;
+
     struct keyspace keyspace;
     struct journal journal;
     struct turn turn;
@@ -52,6 +64,7 @@ struct server {
 
     struct server_listener listeners[SERVER_LISTENERS_MAX];
     uint32_t listener_count;
+    uint32_t accept_from; /* a bit for each listener where clients wait */
 
     struct session **sessions; /* the registry, dense */
     uint32_t session_count, session_capacity;
@@ -130,6 +143,8 @@ void server_expire(struct server *server, struct database *db, struct spot *spot
 size_t server_used_memory(const struct server *server);
 /* Close what was marked during the turn. */
 void server_close_marked(struct server *server);
+/* The top-level command of this name, or NULL; as renamed by the configuration. */
+const struct command *server_find_command(const struct server *server, struct bytes name);
 /* The session of this number, or NULL. */
 struct session *server_find_session(const struct server *server, uint64_t id);
 /* Stop serving (all or those that write) until a moment of the monotonic clock; end it. */

@@ -146,8 +146,8 @@ static void refuse_protocol(struct session *session, const char *error) {
 static const struct command *find_command(struct server *server, struct session *session,
                                           struct bytes name) {
     const struct command *last = session->last_command;
-    if (last && bytes_equal_ignore_case(name, last->name)) return last;
-    last = command_find(server->commands, name);
+    if (last && bytes_equal_ignore_case(name, last->name) && server->rename_count == 0) return last;
+    last = server_find_command(server, name);
     session->last_command = last;
     return last;
 }
@@ -156,7 +156,8 @@ static const struct command *find_command(struct server *server, struct session 
 static void parse(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
     struct request_limits limits = {server->config->proto_max_bulk_len, session->authenticated};
-    uint32_t share = TURN_SHARE;
+    /* What comes behind AUTH is judged by other limits. */
+    uint32_t share = session->authenticated ? TURN_SHARE : 1;
     session->flags &= ~(uint32_t)SESSION_MORE;
     while (true) {
         if (share == 0 || turn->item_count == TURN_BATCH_REQUESTS) {

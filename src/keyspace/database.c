@@ -145,7 +145,8 @@ struct kept {
 static struct entry *shape_entry(struct database *db, const struct key *key, struct spot *spot,
                                  const struct shape *shape, struct kept *keep) {
     struct store *store = db->store;
-    uint32_t clock = store->keyspace->clock;
+    const struct use_policy *use = &store->keyspace->use;
+    uint32_t clock = use->counts && spot->entry ? entry_clock(spot->entry) : use_first(use);
     bool expires = shape->expiry != ENTRY_NO_EXPIRY;
     size_t size = shape_size(key, shape->value_size, shape->expiry);
     struct entry *old = spot->entry;
@@ -235,6 +236,11 @@ void database_put_string(struct database *db, const struct key *key, struct spot
         put_bytes(db, key, spot, value, expiry, 0);
 }
 
+void database_put_bytes(struct database *db, const struct key *key, struct spot *spot,
+                        struct bytes value, int64_t expiry) {
+    put_bytes(db, key, spot, value, expiry, 0);
+}
+
 void database_put_blob(struct database *db, const struct key *key, struct spot *spot,
                        struct blob *blob, int64_t expiry) {
     if (fits_block(key, blob->size, expiry)) {
@@ -264,7 +270,7 @@ static char *resize_blob(struct database *db, struct spot *spot, size_t size) {
     if (size > blob->size) memset(blob->data + blob->size, 0, size - blob->size);
     blob->size = size;
     entry->flags |= ENTRY_MODIFIED;
-    entry_set_clock(entry, store->keyspace->clock);
+    use_touch(&store->keyspace->use, entry);
     count_in(store, entry);
     return blob->data;
 }
@@ -280,7 +286,7 @@ static char *resize_embedded(struct database *db, struct spot *spot, size_t size
     if (size > entry->value_size) memset(value + entry->value_size, 0, size - entry->value_size);
     entry->value_size = (uint16_t)size;
     entry->flags |= ENTRY_MODIFIED;
-    entry_set_clock(entry, store->keyspace->clock);
+    use_touch(&store->keyspace->use, entry);
     return value;
 }
 

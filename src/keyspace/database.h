@@ -92,6 +92,9 @@ void database_put_string(struct database *db, const struct key *key, struct spot
  * behind them. The key holds a string or nothing. */
 char *database_resize_string(struct database *db, const struct key *key, struct spot *spot,
                              size_t size);
+/* The same, kept as text even if it looks like an integer (INCRBYFLOAT). */
+void database_put_bytes(struct database *db, const struct key *key, struct spot *spot,
+                        struct bytes value, int64_t expiry);
 void database_put_integer(struct database *db, const struct key *key, struct spot *spot,
                           int64_t value, int64_t expiry);
 /* Takes the caller's hold on the blob. Small ones are copied into the entry and let go. */

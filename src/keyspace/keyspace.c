@@ -8,6 +8,8 @@
 void keyspace_init(struct keyspace *keyspace, uint32_t databases,
                    const struct hash_secret *secret) {
     *keyspace = (struct keyspace){.database_count = databases, .secret = *secret};
+    memcpy(&keyspace->use.random, secret->bytes, sizeof keyspace->use.random);
+    keyspace->use.random |= 1; /* xorshift must not begin with 0 */
     epochs_init(&keyspace->epochs);
     keyspace->databases = memory_alloc_zeroed(databases, sizeof *keyspace->databases);
     for (uint32_t i = 0; i < databases; i++)

@@ -6,12 +6,13 @@
 #define REDSTART_KEYSPACE_KEYSPACE_H
 
 #include "keyspace/database.h"
+#include "keyspace/use.h"
 #include "struct/epoch.h"
 
 struct keyspace {
     struct database *databases;
     uint32_t database_count;
-    uint32_t clock; /* 24 bits, what new and touched entries get */
+    struct use_policy use; /* what new and touched entries get */
     struct epochs epochs;
     struct hash_secret secret;
     /* Free these on a worker: a blob of KEYSPACE_LARGE_MIN bytes or more; a whole store. NULL: at

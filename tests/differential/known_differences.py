@@ -150,6 +150,9 @@ def unordered(value):
     children = elements(value)
     if children is None:
         return value
+    if b"notes" in children:  # sentences of each server's own
+        at = children.index(b"notes")
+        del children[at : at + 2]
     children = [unordered(child) for child in children]
     is_set = isinstance(value, tuple) and value[0] == b"~"
     if is_set or all(isinstance(child, tuple) and child[0] == b"+" for child in children):

@@ -259,7 +259,7 @@ def test_expiry_survives_copy_rename_move_and_swap(server):
 
 def test_keys_that_end_far_in_the_future(server):
     connection = server.connect()
-    for moment in (4102444800123, 2**41, 2**48, 2**62, 2**63 - 1):
+    for moment in (4102444800123, 2**41, 2**48, 2**62, 2**63 - 2):
         assert connection.call("SET", "key", "value") == b"OK"
         assert connection.call("PEXPIREAT", "key", moment) == 1
         assert connection.call("PEXPIRETIME", "key") == moment

@@ -361,6 +361,6 @@ def test_reset_switches_replies_on(server):
 @pytest.mark.ours("Redis leaves such a connection open, deaf, for ever")
 def test_protocol_error_with_replies_off(server):
     with harness.Connection(server.address) as connection:
-        connection.send(encode("CLIENT", "REPLY", "OFF") + b"*1\r\nX")
+        connection.send(encode("CLIENT", "REPLY", "OFF") + b"*1\r\nX\r\n")
         data = connection.read_to_end()
         assert data in (b"", ERROR + b"expected '$', got 'X'\r\n")

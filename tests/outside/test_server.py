@@ -506,12 +506,17 @@ def plain(value):
     return value
 
 
+def without_notes(specs):
+    """Key specifications without their notes, which are sentences of each server's own."""
+    return [[pair for pair in spec if pair[0] != b"notes"] for spec in specs]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command_info_as_the_peer_has_it(server, session_peer, name):
     """Arity, flags, key positions, categories and key specifications; not the tips, which newer versions extended."""
     ours, theirs = (plain(one.connect(3).call("COMMAND", "INFO", name))[0] for one in (server, session_peer))
     assert ours[:7] == theirs[:7]
-    assert ours[8] == theirs[8]
+    assert without_notes(ours[8]) == without_notes(theirs[8])
     known = {entry[0] for entry in ours[9]}
     # subcommands of later issues may be missing; those that are there agree
     assert [plain(entry[:7]) for entry in sorted(theirs[9]) if entry[0] in known] == [

@@ -327,10 +327,10 @@ static void test_match(void **state) {
     size_t count = config_match(patterns, 4, matches);
     size_t ports = 0;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(matches[i].name, "port") == 0)
+        if (bytes_equal(matches[i].name, BYTES("port")))
             ports++;
         else
-            assert_memory_equal(matches[i].name, "max", 3);
+            assert_memory_equal(matches[i].name.data, "max", 3);
     }
     assert_int_equal(ports, 1);
     assert_int_equal(config_match(&BYTES("*-priority"), 1, matches), 2); /* slave- and replica- */

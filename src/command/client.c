@@ -102,8 +102,9 @@ void command_client_pause(struct call *call) {
     enum server_pause what = SERVER_PAUSE_ALL;
     int64_t timeout_ms, until_ms;
     if (call->argc > 4) {
-        call_error(call, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                         "CLIENT HELP.",
+        call_error(call,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                   "CLIENT HELP.",
                    (int)call->argv[1].size, call->argv[1].data);
         return;
     }

@@ -37,10 +37,11 @@ void debug_object(struct call *call) {
         return;
     }
     uint32_t clock = entry_clock(entry);
-    snprintf(text, sizeof text,
-             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
-             (const void *)entry, entry_encoding_name(entry), serialized_size(entry), clock,
-             (call->server->keyspace.use.seconds - clock) & 0xffffff);
+    snprintf(
+        text, sizeof text,
+        "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
+        (const void *)entry, (long long)entry_reference_count(entry), entry_encoding_name(entry),
+        serialized_size(entry), clock, (call->server->keyspace.use.seconds - clock) & 0xffffff);
     reply_simple(call->reply, text);
 }
 

@@ -210,14 +210,9 @@ void command_object_encoding(struct call *call) {
     if (entry) reply_bulk_text(call->reply, entry_encoding_name(entry));
 }
 
-/* Clients know 2147483647 as "one of the small integers that all share". */
 void command_object_refcount(struct call *call) {
-    enum { SHARED_INTEGERS = 10000 };
     const struct entry *entry = object_of(call);
-    if (!entry) return;
-    bool small = entry_encoding(entry) == ENTRY_INTEGER && entry_integer(entry) >= 0 &&
-                 entry_integer(entry) < SHARED_INTEGERS;
-    reply_integer(call->reply, small ? INT32_MAX : 1);
+    if (entry) reply_integer(call->reply, entry_reference_count(entry));
 }
 
 void command_object_idletime(struct call *call) {
@@ -225,7 +220,8 @@ void command_object_idletime(struct call *call) {
     const struct keyspace *keyspace = &call->server->keyspace;
     if (!entry) return;
     if (keyspace->use.counts) {
-        call_error(call, "ERR An LFU maxmemory policy is selected, idle time not tracked. " SWITCHING);
+        call_error(call,
+                   "ERR An LFU maxmemory policy is selected, idle time not tracked. " SWITCHING);
         return;
     }
     reply_integer(call->reply, use_idle_s(&keyspace->use, entry));

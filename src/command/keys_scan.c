@@ -86,11 +86,13 @@ static bool parse_scan(struct call *call, struct gather *gather, int64_t *count)
     return true;
 }
 
-/* As C's strtoul reads a number: a sign is allowed, and no digits at all. Ours end at CURSOR_END: beyond it
- * nothing is left to return. */
+/* As C's strtoul reads a number: a sign is allowed, no digits at all, and a zero byte ends it. Ours
+ * end at CURSOR_END: beyond it nothing is left to return. */
 static bool parse_cursor(struct bytes text, uint64_t *cursor) {
     bool negative = text.size > 0 && text.data[0] == '-';
     bool sign = negative || (text.size > 0 && text.data[0] == '+');
+    const char *zero = memchr(text.data, 0, text.size);
+    if (zero) text.size = (size_t)(zero - text.data);
     *cursor = 0;
     if (sign && text.size == 1) return false;
     for (size_t i = sign; i < text.size; i++) {

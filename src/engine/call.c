@@ -89,11 +89,15 @@ bool call_parse_i64(struct call *call, uint32_t index, int64_t *out, const char 
 
 bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t max, int64_t *out,
                       const char *error) {
-    if (number_parse_i64(call->argv[index], out) && *out >= min && *out <= max) return true;
+    bool is_number = number_parse_i64(call->argv[index], out);
+    if (is_number && *out >= min && *out <= max) return true;
     if (error)
         call_error(call, "%s", error);
-    else
+    else if (!is_number)
         call_error_integer(call);
+    else
+        call_error(call, "ERR value is out of range, value must between %lld and %lld",
+                   (long long)min, (long long)max);
     return false;
 }
 
@@ -163,8 +167,10 @@ bool call_read_type(struct call *call, uint32_t index, enum value_type type,
 const struct entry *call_peek(struct call *call, uint32_t index) {
     struct key key = call_key(call, index);
     const struct entry *entry = find_alive(call, call->database, &key);
-    if (entry) call->server->statistics.hits++;
-    else call->server->statistics.misses++;
+    if (entry)
+        call->server->statistics.hits++;
+    else
+        call->server->statistics.misses++;
     return entry;
 }
 

@@ -117,8 +117,7 @@ size_t config_match(const struct bytes *patterns, size_t count,
         const struct config_directive *d = &config_directives[i];
         if (d->flags & FILE_ONLY) continue;
         found += match_name(d, d->name, patterns, count, &matches[found]);
-        if (d->alias != NULL)
-            found += match_name(d, d->alias, patterns, count, &matches[found]);
+        if (d->alias != NULL) found += match_name(d, d->alias, patterns, count, &matches[found]);
     }
     return found;
 }
@@ -140,6 +139,12 @@ static bool fail(struct buffer *error, struct bytes name, const char *reason) {
 static bool may_change_protected(const struct config *config, struct config_access access) {
     return config->enable_protected_configs == GUARD_YES ||
            (config->enable_protected_configs == GUARD_LOCAL && access.is_local);
+}
+
+/* The name that the pair meant, as it is written down. */
+static struct bytes change_name(const struct change *change) {
+    const struct config_directive *d = change->directive;
+    return bytes_from_text(change->by_alias ? d->alias : d->name);
 }
 
 /* Find what a pair names, and whether it may be set at all. */
@@ -172,7 +177,7 @@ static bool change_parse(const struct config *config, struct change *change,
     char reason[CONFIG_ERROR_SIZE];
     const void *present = config_field_const(config, change->directive);
     if (!config_value_parse(change->directive, &pair[1], 1, present, false, &change->value, reason))
-        return fail(error, pair[0], reason);
+        return fail(error, change_name(change), reason);
     return true;
 }
 
@@ -221,7 +226,7 @@ static struct config_observer *tell(struct config *config, const struct change *
 }
 
 static bool changes_apply(struct config *config, struct change *changes, size_t count,
-                          const struct bytes *pairs, struct buffer *error) {
+                          struct buffer *error) {
     for (size_t i = 0; i < count; i++) {
         const struct config_directive *d = changes[i].directive;
         changes[i].is_change = !d->kind->equal(config_field_const(config, d), &changes[i].value);
@@ -237,7 +242,7 @@ static bool changes_apply(struct config *config, struct change *changes, size_t 
         change_swap(config, &changes[i]);
     char ignored[CONFIG_ERROR_SIZE];
     tell(config, changes, count, refuser->next, &refused, ignored);
-    return fail(error, pairs[2 * refused_pair], reason);
+    return fail(error, change_name(&changes[refused_pair]), reason);
 }
 
 bool config_set(struct config *config, const struct bytes *pairs, size_t pair_count,
@@ -253,7 +258,7 @@ bool config_set(struct config *config, const struct bytes *pairs, size_t pair_co
         done = change_parse(config, &changes[parsed], &pairs[2 * parsed], error);
         parsed++; /* also of what failed there may be something to release */
     }
-    done = done && changes_apply(config, changes, pair_count, pairs, error);
+    done = done && changes_apply(config, changes, pair_count, error);
     for (size_t i = 0; i < parsed; i++) {
         if (done) config->given[directive_index(changes[i].directive)] = true;
         config_value_release(changes[i].directive, &changes[i].value);

@@ -36,11 +36,12 @@ static bool is_http(struct bytes name) {
 static bool refuse_http(struct call *call) {
     char address[IO_ADDRESS_TEXT_MAX];
     session_address(call->session, address);
-    log_warning(call->server->log,
-                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
-                "commands to Redis. This is likely due to an attacker attempting to use Cross Protocol "
-                "Scripting to compromise your instance. Connection from %s aborted.",
-                address);
+    log_warning(
+        call->server->log,
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands to Redis. This is likely due to an attacker attempting to use Cross Protocol "
+        "Scripting to compromise your instance. Connection from %s aborted.",
+        address);
     session_close_later(call->session);
     return true;
 }
@@ -204,13 +205,17 @@ void dispatch(struct session *session, const struct command *command, struct req
 }
 
 void dispatch_held(struct session *session) {
+    struct session_held *first = session->held;
+    session->held = NULL;
     session_reply_begin(session);
-    while (session->held && !finished(session)) {
-        struct session_held *held = session->held;
-        const struct command *command = server_find_command(session->server, held->words[0]);
-        if (!run_request(session, command, &held->request, NULL)) break;
-        session_drop_held(session_take_held(session));
+    while (first && !finished(session)) {
+        const struct command *command = server_find_command(session->server, first->words[0]);
+        if (!run_request(session, command, &first->request, NULL)) break;
+        struct session_held *done = first;
+        first = first->next;
+        session_drop_held(done);
     }
+    session->held = first;
     session_reply_end(session);
     session_watch(session);
     if (!session->held && (session->flags & SESSION_MORE)) turn_enqueue(session->server, session);

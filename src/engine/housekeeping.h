@@ -12,7 +12,8 @@ enum {
 };
 
 void housekeeping_begin(struct server *server);
-/* What entries are marked with when they are used: the time, or counts, as maxmemory-policy says. */
+/* What entries are marked with when they are used: the time, or counts, as maxmemory-policy says.
+ */
 void housekeeping_set_clock(struct server *server);
 /* Once a turn; returns at once when nothing is due. */
 void housekeeping(struct server *server);

@@ -44,7 +44,7 @@ struct server_load {
     int64_t busy_us;
     uint32_t turns;
     uint32_t sessions; /* that sent something */
-    bool moderate; /* rest between turns (server.c) */
+    bool moderate;     /* rest between turns (server.c) */
 };
 
 struct server {

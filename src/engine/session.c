@@ -214,12 +214,6 @@ void session_hold(struct session *session, struct request *request) {
     session_watch(session);
 }
 
-struct session_held *session_take_held(struct session *session) {
-    struct session_held *held = session->held;
-    if (held) session->held = held->next;
-    return held;
-}
-
 void session_drop_held(struct session_held *held) {
     request_release(&held->request);
     memory_free(held);
@@ -263,8 +257,11 @@ void session_close(struct session *session) {
     struct session *moved = server->sessions[--server->session_count];
     server->sessions[session->index] = moved;
     moved->index = session->index;
-    while (session->held)
-        session_drop_held(session_take_held(session));
+    while (session->held) {
+        struct session_held *held = session->held;
+        session->held = held->next;
+        session_drop_held(held);
+    }
     request_parser_release(&session->parser);
     buffer_release(&session->input);
     output_release(&session->output);

@@ -88,8 +88,6 @@ struct session_held {
 };
 /* Takes the request's blobs. */
 void session_hold(struct session *session, struct request *request);
-/* The oldest, now the caller's to free with session_drop_held; NULL when there is none. */
-struct session_held *session_take_held(struct session *session);
 void session_drop_held(struct session_held *held);
 
 /* Where the session's replies go: begin before the first of a run of requests, end after the last.

@@ -34,8 +34,8 @@ struct statistics {
     uint32_t error_code_count;
 };
 
-/* How often something took how long, in buckets of an eighth of an octave: a percentile read from it is at
- * most 12.5 % too high. Counting touches one cache line.
+/* How often something took how long, in buckets of an eighth of an octave: a percentile read from
+ * it is at most 12.5 % too high. Counting touches one cache line.
  *
  *     ticks    0 1 ... 7 | 8 9 ... 15 | 16,17 18,19 ... 30,31 | 32-35 ...
  *     bucket   0 1 ... 7 | 8 9 ... 15 | 16    17    ... 23    | 24    ... */

@@ -20,11 +20,11 @@ enum {
     TURN_BATCH_SESSIONS = 128,
     TURN_HASHES = 16 * 1024, /* of a batch; requests beyond go without prefetch */
     TURN_BATCH_REQUESTS = 512,
-    TURN_US = 400,                     /* after that no further batch is begun in a turn */
-    TURN_POLL_US = 1000,               /* the poller is asked at least so often, however long the line is */
-    TURN_SHARE = 128,               /* requests of one session in one batch */
-    TURN_PREFETCH_KEYS = 16,        /* of one request */
-    TURN_KEYS = 4 * 1024,           /* of a batch, prefetched */
+    TURN_US = 400,           /* after that no further batch is begun in a turn */
+    TURN_POLL_US = 1000,     /* the poller is asked at least so often, however long the line is */
+    TURN_SHARE = 128,        /* requests of one session in one batch */
+    TURN_PREFETCH_KEYS = 16, /* of one request */
+    TURN_KEYS = 4 * 1024,    /* of a batch, prefetched */
     TURN_RECEIVE_SIZE = 16 * 1024,  /* bytes asked for at once into the inbox */
     TURN_INBOX_SIZE = 1024 * 1024,  /* where the batch's input lands */
     TURN_OUTBOX_SIZE = 1024 * 1024, /* where the batch's replies are written */
@@ -71,7 +71,7 @@ void turn_release(struct turn *turn);
 void turn_forget(struct server *server, struct session *session);
 /* Put the session in line, if it is not. */
 void turn_enqueue(struct server *server, struct session *session);
-/* Serve the sessions in line, each once, until the turn's time is over. Those with more work are in line
- * again afterwards. */
+/* Serve the sessions in line, each once, until the turn's time is over. Those with more work are in
+ * line again afterwards. */
 void turn_batches(struct server *server);
 #endif

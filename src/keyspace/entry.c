@@ -38,6 +38,13 @@ size_t entry_string_size(const struct entry *e) {
     return entry_string(e, scratch).size;
 }
 
+int64_t entry_reference_count(const struct entry *e) {
+    enum { SHARED_INTEGERS = 10000 };
+    if (entry_encoding(e) != ENTRY_INTEGER) return 1;
+    int64_t number = entry_integer(e);
+    return number >= 0 && number < SHARED_INTEGERS ? INT32_MAX : 1;
+}
+
 const char *entry_encoding_name(const struct entry *e) {
     if (entry_encoding(e) == ENTRY_INTEGER) return "int";
     if (e->flags & ENTRY_MODIFIED) return "raw";

@@ -112,6 +112,9 @@ int64_t entry_integer(const struct entry *e);
 struct bytes entry_string(const struct entry *e, char *scratch);
 /* Bytes of a string value, without writing any digits. */
 size_t entry_string_size(const struct entry *e);
+/* As OBJECT REFCOUNT answers: 2147483647 for the small integers that clients know to be shared by
+ * all. */
+int64_t entry_reference_count(const struct entry *e);
 /* "int", "embstr" or "raw" for strings: the names clients expect. */
 const char *entry_encoding_name(const struct entry *e);
 

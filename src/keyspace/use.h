@@ -3,21 +3,21 @@
  *     by time:    seconds, modulo 2^24                 when maxmemory-policy is not an LFU one
  *     by count:   minutes, 16 bits | counter, 8 bits   when it is
  *
- * The counter is logarithmic: the fuller it is the rarer a use adds one, so that 255 stand for about a million
- * uses with a factor of 10; it loses one for each decay period without a use. (The scheme that Redis's
- * documentation of its LFU eviction describes.) */
+ * The counter is logarithmic: the fuller it is the rarer a use adds one, so that 255 stand for
+ * about a million uses with a factor of 10; it loses one for each decay period without a use. (The
+ * scheme that Redis's documentation of its LFU eviction describes.) */
 #ifndef REDSTART_KEYSPACE_USE_H
 #define REDSTART_KEYSPACE_USE_H
 
 #include "keyspace/entry.h"
 
 struct use_policy {
-    uint32_t seconds;  /* 24 bits: the present, for use by time */
-    uint32_t minutes;  /* 16 bits: the same, for use by count */
-    bool counts;       /* which of the two */
-    uint32_t factor;   /* lfu-log-factor */
+    uint32_t seconds;       /* 24 bits: the present, for use by time */
+    uint32_t minutes;       /* 16 bits: the same, for use by count */
+    bool counts;            /* which of the two */
+    uint32_t factor;        /* lfu-log-factor */
     uint32_t decay_minutes; /* lfu-decay-time; 0: never */
-    uint64_t random;   /* state of the generator that decides whether a use adds one */
+    uint64_t random;        /* state of the generator that decides whether a use adds one */
 };
 
 /* What a new entry has. */
@@ -32,8 +32,10 @@ void use_add(struct use_policy *policy, const struct entry *entry);
 
 /* The entry was used. */
 static inline void use_touch(struct use_policy *policy, const struct entry *entry) {
-    if (__builtin_expect(policy->counts, 0)) use_add(policy, entry);
-    else if (entry_clock(entry) != policy->seconds) entry_set_clock(entry, policy->seconds);
+    if (__builtin_expect(policy->counts, 0))
+        use_add(policy, entry);
+    else if (entry_clock(entry) != policy->seconds)
+        entry_set_clock(entry, policy->seconds);
 }
 
 /* Seconds since the last use, when used by time. */

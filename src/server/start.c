@@ -257,9 +257,8 @@ static void log_without_effect(struct start *start) {
 
 /* Who relies on these for protection must not find out by chance that they do nothing yet. */
 static void log_unprotected(struct start *start) {
-    static const enum config_index protecting[] = {
-        CONFIG_user,     CONFIG_aclfile,
-        CONFIG_tls_port, CONFIG_tls_replication, CONFIG_tls_cluster};
+    static const enum config_index protecting[] = {CONFIG_user, CONFIG_aclfile, CONFIG_tls_port,
+                                                   CONFIG_tls_replication, CONFIG_tls_cluster};
     for (size_t i = 0; i < sizeof(protecting) / sizeof(protecting[0]); i++) {
         const struct config_directive *directive = &config_directives[protecting[i]];
         if (start->config->given[protecting[i]] && directive->state == CONFIG_LATER)

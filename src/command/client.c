@@ -1,6 +1,6 @@
 /* client.c: the commands about clients' connections. */
 #include "command/client.h"
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/memory.h"
 #include "base/number.h"

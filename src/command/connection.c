@@ -1,6 +1,6 @@
 /* connection.c: who a client is and how it wants to be spoken to. CLIENT is in client.c. */
 #include "command/client.h"
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/number.h"
 #include "engine/call.h"

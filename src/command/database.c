@@ -1,5 +1,5 @@
 /* database.c: commands on whole databases. */
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "engine/call.h"
 #include "engine/server.h"

@@ -2,7 +2,7 @@
  * data are in debug_data.c, those about the protocol in debug_protocol.c. Whether DEBUG is allowed
  * at all has been decided before. */
 #include "command/debug.h"
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/glob.h"
 #include "base/invariant.h"

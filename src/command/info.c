@@ -1,5 +1,5 @@
 /* info.c: INFO. What it says is in engine/report.h. */
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "engine/call.h"
 #include "engine/report.h"

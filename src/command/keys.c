@@ -1,6 +1,6 @@
 /* keys.c: commands on keys of any type: removing, naming, copying, counting. Expiry is in
  * keys_expiry.c, walking in keys_scan.c. */
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/number.h"
 #include "engine/call.h"

@@ -1,5 +1,5 @@
 /* keys_scan.c: walking over keys. */
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/glob.h"
 #include "base/memory.h"

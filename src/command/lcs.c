@@ -1,5 +1,5 @@
 /* lcs.c: LCS. Reads two strings; the algorithm is in value/lcs.h. */
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/memory.h"
 #include "engine/call.h"

@@ -1,6 +1,6 @@
 /* lolwut.c: LOLWUT draws a picture and says the version. The picture: a night over hills, with a
  * moon, stars, and redstarts on a wire; another one each time. */
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/buffer.h"
 #include "engine/call.h"

@@ -1,5 +1,5 @@
 /* server.c: TIME and SHUTDOWN: commands about the server as a whole. */
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "engine/call.h"
 #include "engine/config.h"

@@ -1,6 +1,6 @@
 /* string.c: commands on strings. */
 #include "command/expiry.h"
-#include "command_handlers.h"
+#include "command/command_handlers.h"
 
 #include "base/invariant.h"
 #include "base/memory.h"

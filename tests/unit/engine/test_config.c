@@ -327,12 +327,14 @@ static void test_match(void **state) {
     size_t count = config_match(patterns, 4, matches);
     size_t ports = 0;
     for (size_t i = 0; i < count; i++) {
-        if (bytes_equal(matches[i].name, BYTES("port")))
+        if (bytes_is(matches[i].name, "port"))
             ports++;
         else
             assert_memory_equal(matches[i].name.data, "max", 3);
     }
     assert_int_equal(ports, 1);
+    assert_int_equal(config_match(&BYTES("PORT"), 1, matches), 1);
+    assert_memory_equal(matches[0].name.data, "PORT", 4); /* as it was asked for */
     assert_int_equal(config_match(&BYTES("*-priority"), 1, matches), 2); /* slave- and replica- */
     assert_int_equal(config_match(&BYTES("watchdog*"), 1, matches), 0);
     assert_int_equal(config_match(&BYTES("watchdog-period"), 1, matches), 1);

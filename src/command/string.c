@@ -1,6 +1,6 @@
 /* string.c: commands on strings. */
-#include "command/expiry.h"
 #include "command/command_handlers.h"
+#include "command/expiry.h"
 
 #include "base/invariant.h"
 #include "base/memory.h"
@@ -320,12 +320,9 @@ static bool entry_number(struct call *call, const struct entry *entry, int64_t *
 
 static void increment(struct call *call, int64_t by) {
     struct key key = call_key(call, 1);
-    struct spot spot = call_locate_key(call, call->database, &key);
+    struct spot spot;
     int64_t number;
-    if (spot.entry && entry_type(spot.entry) != VALUE_STRING) {
-        call_error_wrong_type(call);
-        return;
-    }
+    if (!call_locate_type(call, 1, VALUE_STRING, &spot)) return;
     if (!entry_number(call, spot.entry, &number)) return;
     if (__builtin_add_overflow(number, by, &number)) {
         call_error(call, "ERR increment or decrement would overflow");
@@ -364,11 +361,8 @@ void command_incrbyfloat(struct call *call) {
     char scratch[NUMBER_I64_TEXT_MAX], text[NUMBER_LONG_DOUBLE_TEXT_MAX];
     long double number = 0, by;
     struct key key = call_key(call, 1);
-    struct spot spot = call_locate_key(call, call->database, &key);
-    if (spot.entry && entry_type(spot.entry) != VALUE_STRING) {
-        call_error_wrong_type(call);
-        return;
-    }
+    struct spot spot;
+    if (!call_locate_type(call, 1, VALUE_STRING, &spot)) return;
     if ((spot.entry && !number_parse_long_double(entry_string(spot.entry, scratch), &number)) ||
         !number_parse_long_double(call->argv[2], &by)) {
         call_error(call, "ERR value is not a valid float");
@@ -427,11 +421,8 @@ void command_setrange(struct call *call) {
         return;
     }
     struct key key = call_key(call, 1);
-    struct spot spot = call_locate_key(call, call->database, &key);
-    if (spot.entry && entry_type(spot.entry) != VALUE_STRING) {
-        call_error_wrong_type(call);
-        return;
-    }
+    struct spot spot;
+    if (!call_locate_type(call, 1, VALUE_STRING, &spot)) return;
     size_t size = spot.entry ? entry_string_size(spot.entry) : 0;
     if (part.size == 0) {
         reply_integer(call->reply, (int64_t)size);

@@ -101,12 +101,6 @@ bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t ma
     return false;
 }
 
-bool call_parse_double(struct call *call, uint32_t index, double *out, const char *error) {
-    if (number_parse_double(call->argv[index], out)) return true;
-    call_error(call, "%s", error ? error : "ERR value is not a valid float");
-    return false;
-}
-
 /* ---- keys ---- */
 
 struct key call_key(const struct call *call, uint32_t index) {
@@ -145,11 +139,6 @@ static const struct entry *read_key(struct call *call, struct database *db, cons
 const struct entry *call_read(struct call *call, uint32_t index) {
     struct key key = call_key(call, index);
     return read_key(call, call->database, &key);
-}
-
-const struct entry *call_read_name(struct call *call, struct database *db, struct bytes name) {
-    struct key key = key_make(&call->server->keyspace, name);
-    return read_key(call, db, &key);
 }
 
 static bool is_type(struct call *call, const struct entry *entry, enum value_type type) {

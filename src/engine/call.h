@@ -58,8 +58,6 @@ bool call_parse_i64(struct call *call, uint32_t index, int64_t *out, const char 
 /* The same, in a range; outside it the error says the range, or is `error`. */
 bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t max, int64_t *out,
                       const char *error);
-/* ERR value is not a valid float */
-bool call_parse_double(struct call *call, uint32_t index, double *out, const char *error);
 
 /* ---- keys ---- */
 
@@ -77,7 +75,6 @@ const struct entry *call_peek(struct call *call, uint32_t index);
 struct spot call_locate(struct call *call, uint32_t index);
 bool call_locate_type(struct call *call, uint32_t index, enum value_type type, struct spot *spot);
 /* The same for any database and any name. */
-const struct entry *call_read_name(struct call *call, struct database *db, struct bytes name);
 struct spot call_locate_key(struct call *call, struct database *db, const struct key *key);
 
 /* ---- changes ---- */

@@ -64,6 +64,15 @@ static inline void simulated_stop(struct simulated *s) {
     config_close(s->config);
 }
 
+/* Bytes of keys and values, of tables and of what waits in limbo. */
+static inline size_t simulated_keyspace_memory(const struct simulated *s) {
+    const struct keyspace *keyspace = &s->server->keyspace;
+    size_t bytes = keyspace->epochs.limbo_bytes;
+    for (uint32_t i = 0; i < keyspace->database_count; i++)
+        bytes += database_memory(&keyspace->databases[i]);
+    return bytes;
+}
+
 /* From the command line: how many seeds, and the first. `--seeds N`, `--seed N`. */
 struct simulated_seeds {
     uint64_t first, count;

@@ -242,7 +242,7 @@ static void do_rare(struct world *w, struct connection *c) {
         break;
     case 7:
         if (below(w, 4) != 0) break;
-        snprintf(line, sizeof line, "CLIENT KILL ID %d", (int)below(w, w->connections + 1));
+        snprintf(line, sizeof line, "CLIENT KILL ID %d", 1 + (int)below(w, w->connections));
         send_text(c, line);
         expect(c, EXPECT_ANY);
         break;
@@ -483,7 +483,7 @@ static void check_empty(struct world *w) {
     w->incremented = w->increments_answered = 0;
     simulation_run_for(w->simulation, 1000000);
     assert_int_equal(server->disposals, 0);
-    assert_int_equal(server_used_memory(server), 0);
+    assert_int_equal(simulated_keyspace_memory(&w->server), 0);
 }
 
 /* Clients come, act and vanish; returns the bytes that are allocated afterwards. */
@@ -563,7 +563,7 @@ static void test_half_requests(void **state) {
             io_close_socket(host, sockets[i]);
         simulation_run_for(simulation, 2000000);
         assert_int_equal(s.server->session_count, 0);
-        assert_int_equal(server_used_memory(s.server), 0);
+        assert_int_equal(simulated_keyspace_memory(&s), 0);
         allocated[round] = memory_report().allocated;
     }
     assert_true(allocated[2] < allocated[0] + TOLERANCE);

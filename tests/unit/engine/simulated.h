@@ -11,6 +11,7 @@
 #include "io/simulation.h"
 #include "resp/answer.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 

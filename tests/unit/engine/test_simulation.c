@@ -83,6 +83,8 @@ static struct connection *connection_open(struct world *w) {
     c->number = w->connections++;
     c->socket = w->host->operations->connect_tcp(w->host, "server", 6379, NULL);
     INVARIANT(c->socket >= 0);
+    enum { KEEPALIVE_S = 60 }; /* or it may wait for ever for a server that is silently gone */
+    w->host->operations->set_keepalive(w->host, c->socket, KEEPALIVE_S);
     return c;
 }
 
@@ -488,7 +490,7 @@ static void check_empty(struct world *w) {
 
 /* Clients come, act and vanish; returns the bytes that are allocated afterwards. */
 static size_t load(struct world *w) {
-    enum { KEEPALIVE_US = 400 * 1000 * 1000 };
+    enum { KEEPALIVE_US = 1000 * 1000 * 1000 }; /* tcp-keepalive has found who is gone */
     set_faults(w);
     for (int step = 0; step < STEPS; step++) {
         client_act(w, below(w, CLIENTS));

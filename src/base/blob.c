@@ -1,5 +1,5 @@
-/* blob.c: counted runs of bytes. Owns the memory of a blob until its last holder lets go; must
- * never be used from two threads at once, as the count is a plain number. */
+/* blob.c: counted runs of bytes. Owns the memory of a blob until its last holder lets go, on
+ * whatever thread; must never touch a blob's bytes but for a single holder. */
 #include "base/blob.h"
 
 #include "base/invariant.h"
@@ -14,7 +14,6 @@ static size_t allocation_size(size_t capacity) {
 
 static struct blob *blob_init(struct blob *blob, size_t capacity) {
     blob->holders = 1;
-    blob->born = 0;
     blob->size = 0;
     blob->capacity = capacity;
     return blob;
@@ -37,7 +36,7 @@ struct blob *blob_copy(struct bytes bytes, size_t capacity) {
 }
 
 struct blob *blob_resize(struct blob *blob, size_t capacity) {
-    INVARIANT(blob->holders == 1 && capacity >= blob->size);
+    INVARIANT(blob_is_single(blob) && capacity >= blob->size);
     struct blob *moved = memory_resize(blob, allocation_size(capacity));
     moved->capacity = capacity;
     return moved;
@@ -45,6 +44,7 @@ struct blob *blob_resize(struct blob *blob, size_t capacity) {
 
 void blob_let_go(struct blob *blob) {
     if (blob == NULL) return;
-    INVARIANT(blob->holders > 0);
-    if (--blob->holders == 0) memory_free(blob);
+    uint32_t before = __atomic_fetch_sub(&blob->holders, 1, __ATOMIC_ACQ_REL);
+    INVARIANT(before > 0);
+    if (before == 1) memory_free(blob);
 }

@@ -32,11 +32,12 @@ static bool reply_value(struct call *call, uint32_t index) {
     return true;
 }
 
-/* Give the key the argument as its value, without copying a large one. */
+/* Give the key the argument as its value, without copying a large one. The request goes on holding
+ * it too: the words are an effect even when a later pair of the same command replaces the value. */
 static void put_argument(struct call *call, const struct key *key, struct spot *spot,
                          uint32_t index, int64_t expiry) {
     if (unlikely(call->request && call->request->large_count > 0)) {
-        struct blob *blob = request_take_blob(call->request, index);
+        struct blob *blob = request_hold_blob(call->request, index);
         if (blob) {
             database_put_blob(call->database, key, spot, blob, expiry);
             return;

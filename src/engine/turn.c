@@ -362,6 +362,8 @@ void turn_batches(struct server *server) {
     struct turn *turn = &server->turn;
     const struct session *last = turn->queue_last;
     bool at_end = turn->queue_first == NULL;
+    /* What was resumed after a pause has its replies in the outbox, which the batches begin anew. */
+    if (turn->flush_first) flush_all(server);
     while (!at_end) {
         struct session *batch[TURN_BATCH_SESSIONS];
         turn->item_count = 0;

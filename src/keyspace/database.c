@@ -296,7 +296,7 @@ char *database_resize_string(struct database *db, const struct key *key, struct 
     struct entry *old = spot->entry;
     if (old && table_may_change(&store->table, &spot->place)) {
         char *value = NULL;
-        if (entry_encoding(old) == ENTRY_BLOB && entry_blob(old)->holders == 1)
+        if (entry_encoding(old) == ENTRY_BLOB && blob_is_single(entry_blob(old)))
             value = resize_blob(db, spot, size);
         else if (entry_encoding(old) == ENTRY_EMBEDDED)
             value = resize_embedded(db, spot, size);

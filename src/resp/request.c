@@ -54,7 +54,7 @@ void request_release_held(struct request *request) {
     request->kept = NULL;
 }
 
-struct blob *request_take_blob(struct request *request, uint32_t index) {
+struct blob *request_hold_blob(struct request *request, uint32_t index) {
     uint32_t low = 0, high = request->large_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -64,9 +64,7 @@ struct blob *request_take_blob(struct request *request, uint32_t index) {
             high = middle;
     }
     if (low == request->large_count || request->large[low].index != index) return NULL;
-    struct blob *blob = request->large[low].blob;
-    request->large[low].blob = NULL;
-    return blob;
+    return blob_hold(request->large[low].blob);
 }
 
 /* ---- the quick way ---- */

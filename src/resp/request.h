@@ -45,7 +45,7 @@ enum {
 
 struct request_large {
     uint32_t index;    /* of the argument */
-    struct blob *blob; /* NULL once taken */
+    struct blob *blob;
 };
 
 /* One request. The arguments array belongs to the arena; what they point to is the input, the arena
@@ -59,13 +59,13 @@ struct request {
     size_t size;                 /* bytes on the wire, for accounting */
 };
 void request_release_held(struct request *request);
-/* Let go of kept bytes and of the blobs that nobody took. Arguments in them are gone. */
+/* Let go of kept bytes and of the blobs. Arguments in them are gone. */
 static inline void request_release(struct request *request) {
     if (__builtin_expect(request->large != NULL, 0)) request_release_held(request);
 }
-/* The blob behind an argument, now the caller's; NULL when it is a slice, or was taken before. The
- * argument goes on pointing into it. */
-struct blob *request_take_blob(struct request *request, uint32_t index);
+/* The blob behind an argument, with a hold for the caller; NULL when it is a slice. The argument
+ * points into it and stays as it is until request_release, whatever becomes of the other holds. */
+struct blob *request_hold_blob(struct request *request, uint32_t index);
 
 /* Where argument arrays are put: blocks that never move, reset once a turn. Zeroed at first. */
 struct request_arena {

@@ -99,7 +99,6 @@ static void test_blob(void **state) {
 
     blob = blob_make(10);
     assert_int_equal(blob->size, 0);
-    assert_int_equal(blob->born, 0);
     blob_let_go(blob);
     blob = blob_copy(bytes_make(NULL, 0), 0);
     assert_int_equal(blob->size, 0);

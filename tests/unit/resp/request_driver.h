@@ -46,11 +46,10 @@ static inline void driver_take_request(struct request_driver *d, struct request 
     d->wire_size = 0;
     log_request(&d->log, request->arguments, request->count);
     for (uint32_t i = 0; i < request->count; i += 2) {
-        struct blob *blob = request_take_blob(request, i);
+        struct blob *blob = request_hold_blob(request, i);
         if (!blob) continue;
-        INVARIANT(blob->holders == 1 && blob->data == request->arguments[i].data);
+        INVARIANT(blob->holders == 2 && blob->data == request->arguments[i].data);
         INVARIANT(blob->size == request->arguments[i].size && blob->size >= REQUEST_LARGE_MIN);
-        INVARIANT(request_take_blob(request, i) == NULL);
         blob_let_go(blob);
     }
     request_release(request);

@@ -263,7 +263,7 @@ static void test_large_slice(void **state) {
     assert_int_equal(consumed, wire.size);
     assert_int_equal(request.large_count, 0);
     assert_ptr_equal(request.arguments[2].data, wire.data + wire.size - 100002);
-    assert_null(request_take_blob(&request, 2));
+    assert_null(request_hold_blob(&request, 2));
     request_arena_release(&arena);
     buffer_release(&wire);
     memory_free(value);

@@ -93,7 +93,8 @@ bool epochs_drain(struct epochs *e, size_t budget) {
 
 void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64_t node,
                    size_t size) {
-    if (e->open_count == 0) {
+    /* Behind what still waits from before: that may be a part of this. */
+    if (e->open_count == 0 && e->limbo_count == 0) {
         release(owner, node);
         return;
     }

@@ -23,6 +23,7 @@ struct key {
 struct store {
     struct table table;
     struct table_owner owner; /* of the table: this store */
+    struct pool pool;         /* of the table's segments */
     struct slab slab;
     struct keyspace *keyspace; /* for its secret and its disposal of large values */
     size_t expiring;           /* entries with an expiry */

@@ -17,9 +17,10 @@ void store_prefetch(void *context, table_element element) {
 
 struct store *store_open(struct keyspace *keyspace) {
     struct store *store = memory_alloc_zeroed(1, sizeof *store);
-    store->owner = (struct table_owner){store, store_hash, store_prefetch};
+    store->owner = (struct table_owner){store, store_hash, store_prefetch, &store->pool};
     store->keyspace = keyspace;
     slab_init(&store->slab);
+    pool_init(&store->pool);
     table_init(&store->table, &keyspace->epochs, &store->owner);
     return store;
 }
@@ -69,6 +70,7 @@ void store_close(void *what) {
         while (cursor != 0);
     }
     table_release(&store->table);
+    pool_release(&store->pool);
     slab_release(&store->slab);
     memory_free(store);
 }

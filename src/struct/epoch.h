@@ -52,9 +52,9 @@ bool epochs_drain(struct epochs *e, size_t budget);
 /* Releases one node: called on the engine's thread. */
 typedef void epoch_release(void *owner, uint64_t node);
 
-/* This node is no longer part of the present: release it when every view that is open now has
- * closed, and behind all that was retired before it (a store behind its entries); at once when
- * there is neither. `size` is for accounting, in bytes. */
+/* This node is no longer part of the present: release it now if no view is open and nothing waits,
+ * else when every view that is open now has closed. Nodes are released in the order in which they
+ * were retired, so one may own the pool of those before it. `size` is for accounting, in bytes. */
 void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64_t node,
                    size_t size);
 

@@ -13,8 +13,8 @@ void table_init(struct table *table, struct epochs *epochs, const struct table_o
 void table_release(struct table *table) {
     if (directory_root(table) != NULL)
         directory_release(table);
-    else
-        memory_free(table_word_pointer(table->root));
+    else if (table->root != 0)
+        segment_release(table, table_word_pointer(table->root), table_word_size(table->root));
     table->root = 0;
     table->count = table->bytes = 0;
 }
@@ -89,6 +89,7 @@ void table_remove(struct table *table, struct table_place *place) {
     segment_remove(segment, place->bucket, place->slot);
     table->count--;
     table_shrink(table, place->hash, segment);
+    segments_tidy(table);
 }
 
 void table_note_bound(struct table *table, struct table_place *place, int64_t bound) {

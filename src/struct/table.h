@@ -46,6 +46,7 @@
 #define REDSTART_STRUCT_TABLE_H
 
 #include "struct/epoch.h"
+#include "struct/pool.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -65,6 +66,9 @@ struct table_owner {
     uint64_t (*hash)(void *context, table_element element);
     /* Called some elements ahead of hash or a visit, to bring the element nearer; may be NULL. */
     void (*prefetch)(void *context, table_element element);
+    /* Where segments of POOL_GRANULE bytes or more live; NULL: each by itself. Tables may share
+     * one; a change of one then ends the validity of places in all of them. */
+    struct pool *pool;
 };
 
 struct table; /* fields below, for the inline functions alone */
@@ -78,7 +82,8 @@ struct table_place {
     uint32_t slot;
 };
 
-/* `epochs` and `owner` live at least as long as the table. */
+/* `epochs` and `owner` live at least as long as the table, the pool until nothing of it waits in
+ * the epochs. The table stays at its address. */
 void table_init(struct table *table, struct epochs *epochs, const struct table_owner *owner);
 /* Frees the structure, not the elements. Nothing may be in view. */
 void table_release(struct table *table);

@@ -39,6 +39,8 @@ static int64_t check_segment(struct check *check, uint64_t word, uint64_t prefix
     INVARIANT(segment_word(segment) == word);
     INVARIANT(segment->depth <= TABLE_DEPTH_MAX && segment->size <= TABLE_SIZE_MAX);
     INVARIANT(segment->born <= check->table->epochs->now);
+    INVARIANT(segment->table == check->table);
+    INVARIANT(cursor_start(cursor_of_hash(segment->hash), segment->depth) == prefix);
     size_t before = check->count;
     for (unsigned at = 0; at < segment->size; at++)
         check_bucket(check, segment, prefix, at);

@@ -223,14 +223,15 @@ static bool pages_merge(struct table *table, uint64_t hash) {
  */
 
 /* Point all words of the page for this segment's prefix to it. */
-static void page_set(struct table_page *page, uint64_t hash, const struct table_segment *segment) {
+static void page_set(struct table_page *page, uint64_t hash, struct table_segment *segment) {
+    segment->hash = hash;
     size_t span = (size_t)1 << (page->prefix + page->depth - segment->depth);
     size_t first = page_index(page, hash) & ~(span - 1);
     for (size_t i = 0; i < span; i++)
         page->words[first + i] = segment_word(segment);
 }
 
-void directory_set(struct table *table, uint64_t hash, const struct table_segment *segment) {
+void directory_set(struct table *table, uint64_t hash, struct table_segment *segment) {
     if (directory_root(table) == NULL)
         table->root = segment_word(segment);
     else
@@ -251,8 +252,8 @@ static void directory_create(struct table *table) {
     table->root = root_word(root);
 }
 
-void directory_split(struct table *table, uint64_t hash, const struct table_segment *left,
-                     const struct table_segment *right) {
+void directory_split(struct table *table, uint64_t hash, struct table_segment *left,
+                     struct table_segment *right) {
     if (directory_root(table) == NULL) directory_create(table);
     struct table_page *page = directory_page_private(table, hash);
     unsigned depth = left->depth;
@@ -289,7 +290,7 @@ static void directory_compact(struct table *table, uint64_t hash) {
     node_drop(table, root, root->born, root_bytes(root->depth));
 }
 
-void directory_merge(struct table *table, uint64_t hash, const struct table_segment *segment) {
+void directory_merge(struct table *table, uint64_t hash, struct table_segment *segment) {
     unsigned depth = segment->depth + 1u;
     struct table_page *page = directory_page_private(table, hash);
     if (page->prefix == depth) {
@@ -310,10 +311,12 @@ void directory_merge(struct table *table, uint64_t hash, const struct table_segm
  */
 
 static struct table_page *page_of_empty_segments(struct table *table, unsigned prefix,
-                                                 unsigned depth, unsigned size) {
+                                                 unsigned depth, unsigned size, size_t number) {
     struct table_page *page = page_create(table, prefix, depth, TABLE_NO_BOUND);
-    for (size_t i = 0; i < (size_t)1 << depth; i++)
-        page->words[i] = segment_word(segment_create(table, size, prefix + depth, TABLE_NO_BOUND));
+    for (size_t i = 0; i < (size_t)1 << depth; i++) {
+        uint64_t hash = (number << depth | i) << (64 - prefix - depth);
+        page_set(page, hash, segment_create(table, size, prefix + depth, TABLE_NO_BOUND));
+    }
     page->deepest = (uint16_t)(1u << depth);
     return page;
 }
@@ -327,17 +330,17 @@ void directory_presize(struct table *table, unsigned depth, unsigned size) {
     unsigned below = depth < TABLE_PAGE_DEPTH_MAX ? depth : TABLE_PAGE_DEPTH_MAX - 1;
     struct table_root *root = root_create(table, depth - below, NULL);
     for (size_t i = 0; i < (size_t)1 << root->depth; i++)
-        root->words[i] = page_word(page_of_empty_segments(table, root->depth, below, size));
+        root->words[i] = page_word(page_of_empty_segments(table, root->depth, below, size, i));
     root->pages = root->deepest = 1u << root->depth;
     root->segments[depth] = 1u << depth;
     table->root = root_word(root);
 }
 
-static void page_release(struct table_page *page) {
+static void page_release(struct table *table, struct table_page *page) {
     for (size_t i = 0; i < (size_t)1 << page->depth;) {
         const uint64_t word = page->words[i];
         i += (size_t)1 << (page->prefix + page->depth - table_word_depth(word));
-        memory_free(table_word_pointer(word));
+        segment_release(table, table_word_pointer(word), table_word_size(word));
     }
     memory_free(page);
 }
@@ -347,7 +350,7 @@ void directory_release(struct table *table) {
     for (size_t i = 0; i < (size_t)1 << root->depth;) {
         struct table_page *page = table_word_pointer(root->words[i]);
         i += (size_t)1 << (root->depth - page->prefix);
-        page_release(page);
+        page_release(table, page);
     }
     memory_free(root);
 }

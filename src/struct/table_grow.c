@@ -76,6 +76,7 @@ static void segment_split(struct table *table, uint64_t hash, struct table_segme
 }
 
 void table_grow(struct table *table, uint64_t hash) {
+    segments_tidy(table);
     struct table_item items[TABLE_ITEMS_MAX];
     struct table_segment *segment = table_word_pointer(table_word(table->root, hash));
     size_t count = segment_gather(table, segment, items);

@@ -47,6 +47,8 @@ struct table_segment {
     uint8_t size;   /* n, buckets */
     uint8_t depth;  /* L */
     int64_t bound;
+    struct table *table; /* these two to find its word, when it is moved; NULL: retired */
+    uint64_t hash;       /* one of those it serves */
     struct table_bucket buckets[];
 };
 

@@ -57,8 +57,13 @@ struct table_segment *segment_create(struct table *table, unsigned size, unsigne
                                      int64_t bound);
 /* A copy of one that is shared: nothing in it is fresh. */
 struct table_segment *segment_copy(struct table *table, const struct table_segment *segment);
-/* It is no longer part of the table: free it, or retire it when a view can see it. */
+/* It is no longer part of the table: free it, or retire it when a view can see it. Moves nothing.
+ */
 void segment_drop(struct table *table, struct table_segment *segment);
+/* Free a segment of this size of a table that goes. */
+void segment_release(struct table *table, struct table_segment *segment, unsigned size);
+/* Move some segments to where their pool has holes: no address of one may be held across it. */
+void segments_tidy(struct table *table);
 /* The smallest size that holds so many at the load after a resize; at most the largest. */
 unsigned segment_size_for(size_t count);
 /* The next larger size; 0 after the largest. */
@@ -130,12 +135,12 @@ static inline struct table_page *directory_page(const struct table *table, uint6
 /* The page for this hash, with its root, as only the present sees them. */
 struct table_page *directory_page_private(struct table *table, uint64_t hash);
 /* Another segment in the place of the one for this hash, of the same depth. */
-void directory_set(struct table *table, uint64_t hash, const struct table_segment *segment);
+void directory_set(struct table *table, uint64_t hash, struct table_segment *segment);
 /* Two segments in the place of the one for this hash. */
-void directory_split(struct table *table, uint64_t hash, const struct table_segment *left,
-                     const struct table_segment *right);
+void directory_split(struct table *table, uint64_t hash, struct table_segment *left,
+                     struct table_segment *right);
 /* One segment in the place of the two that differ in the last bit of their depth. */
-void directory_merge(struct table *table, uint64_t hash, const struct table_segment *segment);
+void directory_merge(struct table *table, uint64_t hash, struct table_segment *segment);
 /* A directory of segments of this depth, all of this size, for an empty table. */
 void directory_presize(struct table *table, unsigned depth, unsigned size);
 void directory_release(struct table *table);

@@ -15,9 +15,10 @@ enum {
     LOAD_BUILT = 78,        /* at most, when a segment is made for its count */
     PUSH_DISTANCE_MAX = 20, /* buckets to look through for a free slot */
     PREFETCH_AHEAD = 12,
+    MOVES_MAX = 2, /* of segments in a pool, each time that one grows or an element goes */
 };
 
-/* Header and buckets: 128 bytes, then jemalloc's classes from 256 to 5,120. */
+/* Header and buckets: 128 bytes, 256, then whole granules of a pool up to 5,120. */
 static const uint8_t sizes[] = {1, 3, 7, 15, 23, 31, 39, 47, 55, 63, TABLE_SIZE_MAX};
 
 unsigned segment_size_for(size_t count) {
@@ -35,22 +36,36 @@ unsigned segment_size_after(unsigned size) {
 /* -- life ---------------------------------------------------------------------------------------
  */
 
+static void *segment_alloc(struct table *table, size_t bytes) {
+    struct pool *pool = table->owner->pool;
+    table->bytes += bytes;
+    return pool != NULL && bytes >= POOL_GRANULE ? pool_alloc(pool, bytes)
+                                                 : memory_alloc_aligned(TABLE_BUCKET_SIZE, bytes);
+}
+
+static void segment_dealloc(struct pool *pool, struct table_segment *segment, size_t bytes) {
+    if (pool != NULL && bytes >= POOL_GRANULE)
+        pool_free(pool, segment, bytes);
+    else
+        memory_free(segment);
+}
+
 struct table_segment *segment_create(struct table *table, unsigned size, unsigned depth,
                                      int64_t bound) {
     size_t bytes = segment_bytes(size);
-    struct table_segment *segment = memory_alloc_aligned(TABLE_BUCKET_SIZE, bytes);
+    struct table_segment *segment = segment_alloc(table, bytes);
     memset(segment, 0, bytes);
+    segment->table = table;
     segment->born = table->epochs->now;
     segment->size = (uint8_t)size;
     segment->depth = (uint8_t)depth;
     segment->bound = bound;
-    table->bytes += bytes;
     return segment;
 }
 
 struct table_segment *segment_copy(struct table *table, const struct table_segment *segment) {
     size_t bytes = segment_bytes(segment->size);
-    struct table_segment *copy = memory_alloc_aligned(TABLE_BUCKET_SIZE, bytes);
+    struct table_segment *copy = segment_alloc(table, bytes);
     memcpy(copy, segment, bytes);
     copy->born = table->epochs->now;
     for (unsigned i = 0; i < copy->size; i++) {
@@ -58,22 +73,44 @@ struct table_segment *segment_copy(struct table *table, const struct table_segme
         uint32_t meta = table_bucket_meta(&copy->buckets[i]) & ~((1u << TABLE_SLOTS) - 1);
         memcpy(bytes_of_meta, &meta, sizeof(meta));
     }
-    table->bytes += bytes;
     return copy;
 }
 
-static void segment_free(void *owner, uint64_t node) {
-    (void)owner;
-    memory_free((void *)(uintptr_t)node);
+static void segment_free(void *pool, uint64_t node) {
+    struct table_segment *segment = (void *)(uintptr_t)node;
+    segment_dealloc(pool, segment, segment_bytes(segment->size));
 }
 
 void segment_drop(struct table *table, struct table_segment *segment) {
     size_t bytes = segment_bytes(segment->size);
     table->bytes -= bytes;
-    if (epoch_shared(table->epochs, segment->born))
-        epochs_retire(table->epochs, segment_free, NULL, (uint64_t)(uintptr_t)segment, bytes);
-    else
-        memory_free(segment);
+    if (!epoch_shared(table->epochs, segment->born)) {
+        segment_dealloc(table->owner->pool, segment, bytes);
+        return;
+    }
+    segment->table = NULL; /* which no reader of a view looks at */
+    epochs_retire(table->epochs, segment_free, table->owner->pool, (uint64_t)(uintptr_t)segment,
+                  bytes);
+}
+
+void segment_release(struct table *table, struct table_segment *segment, unsigned size) {
+    segment_dealloc(table->owner->pool, segment, segment_bytes(size));
+}
+
+/* What a view can see stays where it is, also when it is only waiting to be freed. */
+static bool segment_move(void *to, void *from, size_t bytes) {
+    const struct table_segment *segment = from;
+    struct table *table = segment->table;
+    if (table == NULL || epoch_shared(table->epochs, segment->born)) return false;
+    uint64_t hash = segment->hash;
+    INVARIANT(table_word_pointer(table_word(table->root, hash)) == from);
+    memcpy(to, from, bytes);
+    directory_set(table, hash, to);
+    return true;
+}
+
+void segments_tidy(struct table *table) {
+    if (table->owner->pool != NULL) pool_tidy(table->owner->pool, segment_move, MOVES_MAX);
 }
 
 /* -- slots --------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ static uint64_t next_random(void *state) {
 struct bench {
     struct epochs epochs;
     struct slab slab;
+    struct pool pool;
     struct table_owner owner;
     struct table table;
     size_t count;
@@ -260,13 +261,15 @@ static void bench_slab(size_t count) {
 static void bench_run(size_t count) {
     struct bench *b = calloc(1, sizeof(*b));
     b->count = count;
-    b->owner = (struct table_owner){b, entry_hash, entry_prefetch};
+    b->owner = (struct table_owner){b, entry_hash, entry_prefetch, &b->pool};
     epochs_init(&b->epochs);
     slab_init(&b->slab);
+    pool_init(&b->pool);
     table_init(&b->table, &b->epochs, &b->owner);
     printf("%zu elements\n", count);
     bench_insert(b, false);
     table_release(&b->table);
+    pool_release(&b->pool);
     slab_release(&b->slab);
     slab_init(&b->slab);
     bench_insert(b, true);
@@ -285,6 +288,7 @@ static void bench_run(size_t count) {
     bench_view(b);
     bench_remove(b);
     table_release(&b->table);
+    pool_release(&b->pool);
     slab_release(&b->slab);
     epochs_release(&b->epochs);
     free(b);

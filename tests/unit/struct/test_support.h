@@ -64,6 +64,7 @@ enum { SUPPORT_ID_BITS = 24, SUPPORT_ID_MASK = (1 << SUPPORT_ID_BITS) - 1 };
 struct support {
     struct epochs epochs;
     struct table_owner owner;
+    struct pool pool;
     struct table table;
     enum support_hashing hashing;
     uint64_t random;
@@ -85,10 +86,11 @@ static inline table_element support_element(uint64_t id, uint16_t version) {
 static inline void support_open(struct support *s, enum support_hashing hashing, size_t ids,
                                 uint64_t seed) {
     *s = (struct support){.hashing = hashing, .random = seed, .ids = ids};
-    s->owner = (struct table_owner){.context = s, .hash = support_owner_hash};
+    s->owner = (struct table_owner){.context = s, .hash = support_owner_hash, .pool = &s->pool};
     s->versions = calloc(ids, sizeof(s->versions[0]));
     s->bounds = calloc(ids, sizeof(s->bounds[0]));
     epochs_init(&s->epochs);
+    pool_init(&s->pool);
     table_init(&s->table, &s->epochs, &s->owner);
 }
 
@@ -96,6 +98,8 @@ static inline void support_close(struct support *s) {
     table_release(&s->table);
     assert_int_equal(s->epochs.limbo_count, 0);
     assert_int_equal(s->epochs.limbo_bytes, 0);
+    assert_int_equal(pool_used(&s->pool), 0);
+    pool_release(&s->pool);
     epochs_release(&s->epochs);
     free(s->versions);
     free(s->bounds);

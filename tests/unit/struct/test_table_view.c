@@ -20,6 +20,7 @@ struct world {
     struct epochs epochs;
     struct slab slab;
     struct table_owner owner;
+    struct pool pool;
     struct table table;
     enum support_hashing hashing;
     uint64_t random;
@@ -191,9 +192,10 @@ static void run(enum support_hashing hashing, uint64_t seed) {
     struct view *views = calloc(VIEWS, sizeof(*views));
     w->hashing = hashing;
     w->random = seed;
-    w->owner = (struct table_owner){.context = w, .hash = entry_hash};
+    w->owner = (struct table_owner){.context = w, .hash = entry_hash, .pool = &w->pool};
     epochs_init(&w->epochs);
     slab_init(&w->slab);
+    pool_init(&w->pool);
     table_init(&w->table, &w->epochs, &w->owner);
     uint64_t cursor = 0;
     for (unsigned event = 0; event < 60; event++) {
@@ -223,6 +225,8 @@ static void run(enum support_hashing hashing, uint64_t seed) {
         if (w->versions[id] != 0) take_out(w, id);
     assert_int_equal(w->live, 0);
     table_release(&w->table);
+    assert_int_equal(pool_used(&w->pool), 0);
+    pool_release(&w->pool);
     slab_release(&w->slab);
     epochs_release(&w->epochs);
     free(views);

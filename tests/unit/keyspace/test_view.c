@@ -161,7 +161,7 @@ static void test_under_load(void **state) {
  * its entries in limbo are released before their store is. */
 static void test_flush_with_limbo(void **state) {
     (void)state;
-    enum { ROUNDS = 20, CHANGES = 9000, KEYS = 4000 };
+    enum { ROUNDS = 8, CHANGES = 9000, KEYS = 4000 };
     char error[200];
     struct io *io = io_real_open(WORKERS, error, sizeof error);
     struct model m;

@@ -2,7 +2,8 @@
  * run in one simulated server, with times that pass and keys that expire; what a reader of its
  * journal gets is sent to a second server, as requests of a client, whose clock stands an hour
  * behind, so that nothing expires there by itself: types, values and times of expiry are compared
- * entry by entry. (Encodings may differ: INCRBYFLOAT's result is no integer, the SET that repeats it is.)
+ * entry by entry. (Encodings may differ: INCRBYFLOAT's result is no integer, the SET that repeats
+ * it is.)
  *
  *     test-engine-effects [--seeds N] [--seed FIRST]
  */
@@ -334,7 +335,8 @@ static void compare_entry(void *context, const struct entry *entry) {
         entry_expiry(other) == entry_expiry(entry) &&
         bytes_equal(entry_string(other, b), entry_string(entry, a)))
         return;
-    struct bytes is = entry_string(entry, a), made = other ? entry_string(other, b) : BYTES("absent");
+    struct bytes is = entry_string(entry, a),
+                 made = other ? entry_string(other, b) : BYTES("absent");
     fail_msg("db %u key %.*s: %.*s until %" PRId64 ", by effects %.*s until %" PRId64,
              comparison->number, (int)key.name.size, key.name.data,
              (int)(is.size < 60 ? is.size : 60), is.data, entry_expiry(entry),
@@ -403,6 +405,34 @@ static void run(uint64_t seed) {
     answer_release(&w.answer);
 }
 
+/* A large value that a later pair of the same command replaces is still in the journal whole. */
+static void test_large_replaced(void **state) {
+    (void)state;
+    enum { SIZE = 400000 };
+    struct world w = {.simulation = simulation_open(1)};
+    struct buffer expected = {0};
+    simulated_start(&w.primary, w.simulation, "primary", 100, 0);
+    connection_open(&w.clients[0], simulation_host(w.simulation, "client"), "primary");
+    assert_true(journal_add_reader(&w.primary.server->journal, take_stream, &w));
+    simulation_run_for(w.simulation, 10000);
+    char *value = memory_alloc(SIZE);
+    memset(value, 'v', SIZE);
+    struct bytes words[] = {BYTES("MSET"), BYTES("k"), {value, SIZE}, BYTES("k"), BYTES("x")};
+    request_encode(&w.clients[0].out, words, 5);
+    request_encode(&expected, (struct bytes[]){BYTES("SELECT"), BYTES("0")}, 2);
+    request_encode(&expected, words, 5);
+    w.clients[0].waiting = 1;
+    finish(&w, &w.clients[0], false);
+    assert_true(bytes_equal(buffer_bytes(&w.stream), buffer_bytes(&expected)));
+    journal_remove_reader(&w.primary.server->journal, take_stream, &w);
+    connection_close(&w.clients[0]);
+    simulated_stop(&w.primary);
+    simulation_close(w.simulation);
+    buffer_release(&w.stream);
+    buffer_release(&expected);
+    memory_free(value);
+}
+
 static void test_seeds(void **state) {
     const struct simulated_seeds *seeds = *state;
     for (uint64_t i = 0; i < seeds->count; i++)
@@ -411,6 +441,7 @@ static void test_seeds(void **state) {
 
 int main(int argc, char **argv) {
     struct simulated_seeds seeds = simulated_seeds(argc, argv, 4);
-    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_seeds, &seeds)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_prestate(test_seeds, &seeds),
+                                       cmocka_unit_test(test_large_replaced)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

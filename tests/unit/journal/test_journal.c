@@ -38,8 +38,10 @@ static void append_text(struct journal *journal, uint32_t database, const char *
 
 /* The stream in words: one line for each command. */
 static void stream_is(const struct collector *c, const char *expected) {
-    struct buffer text = {0};
-    const char *at = c->stream.data, *end = at ? at + c->stream.size : at;
+    struct buffer text = {0}, stream = {0};
+    buffer_append(&stream, c->stream.data, c->stream.size);
+    buffer_append_byte(&stream, 0);
+    const char *at = stream.data, *end = at + c->stream.size;
     while (at < end) {
         assert_int_equal(*at, '*');
         long words = strtol(at + 1, (char **)(uintptr_t)&at, 10);
@@ -58,6 +60,7 @@ static void stream_is(const struct collector *c, const char *expected) {
     buffer_append_byte(&text, 0);
     assert_string_equal(text.data, expected);
     buffer_release(&text);
+    buffer_release(&stream);
 }
 
 static void test_nobody_reads(void **state) {

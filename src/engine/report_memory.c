@@ -1,9 +1,9 @@
 /* report_memory.c: how much memory is in use, and for what.
  *
- * "Used" is what the allocator has handed out, less the room in the slabs' chunks in which no entry
- * stands: to the allocator a chunk is one block of 2 MiB, to us it is entries. The allocator counts
- * for the process; with two servers in one, both report the sum. Where it does not count (sanitizer
- * builds), and in a crash report, it is the sum of the parts that we know. */
+ * "Used" is what the allocator has handed out, less the room in the chunks of slabs and pools in
+ * which no entry and no segment of a table stands: to the allocator a chunk is one block of 2 MiB.
+ * The allocator counts for the process; with two servers in one, both report the sum. Where it does
+ * not count (sanitizer builds), and in a crash report, it is the sum of the parts that we know. */
 #include "base/memory.h"
 #include "engine/config.h"
 #include "engine/report_section.h"
@@ -30,12 +30,14 @@ static size_t tables_memory(const struct server *server) {
     return bytes;
 }
 
-/* Bytes of the chunks in which no entry stands. */
-static size_t slabs_unused(const struct server *server) {
+/* Bytes of the chunks in which nothing stands. */
+static size_t chunks_unused(const struct server *server) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < server->keyspace.database_count; i++) {
-        struct slab_report slab = slab_report(&server->keyspace.databases[i].store->slab);
-        bytes += slab.chunk_bytes - slab.block_bytes;
+        const struct store *store = server->keyspace.databases[i].store;
+        struct slab_report slab = slab_report(&store->slab);
+        struct pool_report pool = pool_report(&store->pool);
+        bytes += slab.chunk_bytes - slab.block_bytes + pool.chunk_bytes - pool.block_bytes;
     }
     return bytes;
 }
@@ -46,7 +48,7 @@ static size_t sum_of_parts(const struct server *server) {
 }
 
 static size_t used_memory(const struct server *server, const struct memory_report *allocator) {
-    size_t unused = slabs_unused(server);
+    size_t unused = chunks_unused(server);
     if (allocator->allocated <= unused) return sum_of_parts(server);
     return allocator->allocated - unused;
 }

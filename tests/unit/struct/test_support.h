@@ -87,6 +87,7 @@ static inline void support_open(struct support *s, enum support_hashing hashing,
                                 uint64_t seed) {
     *s = (struct support){.hashing = hashing, .random = seed, .ids = ids};
     s->owner = (struct table_owner){.context = s, .hash = support_owner_hash, .pool = &s->pool};
+    if (hashing == HASHING_CLUSTERS) s->owner.pool = NULL; /* which must do as well */
     s->versions = calloc(ids, sizeof(s->versions[0]));
     s->bounds = calloc(ids, sizeof(s->bounds[0]));
     epochs_init(&s->epochs);

@@ -123,6 +123,40 @@ static void test_presize(void **state) {
     }
 }
 
+/* Tables that share a pool move each other's segments, but none that a view can see, or could. */
+static void test_shared_pool(void **state) {
+    (void)state;
+    uint64_t seed = support_seed("shared_pool");
+    enum { TABLES = 3, STEPS = 60000 };
+    struct support s[TABLES];
+    for (unsigned i = 0; i < TABLES; i++) {
+        support_open(&s[i], HASHING_GOOD, 20000, seed + i);
+        s[i].owner.pool = &s[0].pool;
+    }
+    static const unsigned phases[] = {90, 20, 80, 5};
+    uint32_t views[TABLES] = {0};
+    for (size_t phase = 0; phase < sizeof(phases) / sizeof(phases[0]); phase++) {
+        for (size_t i = 0; i < STEPS; i++) {
+            struct support *table = &s[support_below(&seed, TABLES)];
+            support_step(table, phases[phase]);
+            if (i % 5000 != 0) continue;
+            unsigned at = (unsigned)(table - s);
+            if (views[at] != 0) epochs_thaw(&table->epochs, views[at], 3);
+            views[at] = views[at] == 0 ? epochs_freeze(&table->epochs) : 0;
+        }
+        for (unsigned i = 0; i < TABLES; i++)
+            support_check(&s[i]);
+        struct pool_report report = pool_report(&s[0].pool);
+        assert_true(report.block_bytes > 0 && report.chunk_bytes > report.block_bytes);
+    }
+    for (unsigned i = TABLES; i-- > 0;) {
+        if (views[i] != 0) epochs_thaw(&s[i].epochs, views[i], 0);
+        while (!epochs_drain(&s[i].epochs, 100))
+            continue;
+        support_close(&s[i]);
+    }
+}
+
 static void test_candidate(void **state) {
     (void)state;
     struct support s;
@@ -207,7 +241,7 @@ int main(void) {
         cmocka_unit_test(test_model_large),       cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_hysteresis),        cmocka_unit_test(test_presize),
         cmocka_unit_test(test_candidate),         cmocka_unit_test(test_random),
-        cmocka_unit_test(test_random_bad_hashes),
+        cmocka_unit_test(test_random_bad_hashes), cmocka_unit_test(test_shared_pool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,3 +199,12 @@ void invariant_catch_signals(void) {
             invariant_panic("sigaction failed for signal %d", fatal_signals[i]);
     }
 }
+
+void invariant_release_signals(void) {
+    for (int i = 0; i < FATAL_SIGNALS; i++) {
+        struct sigaction present;
+        if (sigaction(fatal_signals[i], NULL, &present) == 0 && (present.sa_flags & SA_SIGINFO) &&
+            present.sa_sigaction == on_fatal_signal)
+            signal(fatal_signals[i], SIG_DFL);
+    }
+}

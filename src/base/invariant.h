@@ -7,8 +7,7 @@
 #include <stdbool.h>
 
 #define INVARIANT(condition)                                                                       \
-    (__builtin_expect(!(condition), 0) ? invariant_broken(#condition, __FILE__, __LINE__)          \
-                                       : (void)0)
+    (__builtin_expect(!(condition), 0) ? invariant_broken(#condition, __FILE__, __LINE__) : (void)0)
 
 __attribute__((noreturn, cold)) void invariant_broken(const char *condition, const char *file,
                                                       int line);
@@ -26,6 +25,8 @@ struct invariant_reporter {
 void invariant_set_reporter(const struct invariant_reporter *reporter); /* NULL: none */
 /* Turn SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT into such reports (then die of the signal). */
 void invariant_catch_signals(void);
+/* Leave them to the system again; does nothing when they were not caught. */
+void invariant_release_signals(void);
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

@@ -137,10 +137,10 @@ void command_client_unpause(struct call *call) {
 /* ---- LIST and KILL ---- */
 
 struct filter {
-    bool by_id, by_type, by_user, by_address, by_local_address, by_age, spare_self;
+    bool by_id, by_type, by_address, by_local_address, by_age, spare_self;
     uint64_t id;
     enum session_class class;
-    struct bytes user, address, local_address;
+    struct bytes address, local_address;
     int64_t age_s;
 };
 
@@ -158,7 +158,6 @@ static bool filter_passes(const struct filter *filter, const struct session *ses
     if (filter->spare_self && session == self) return false;
     if (filter->by_id && session->id != filter->id) return false;
     if (filter->by_type && session->class != filter->class) return false;
-    if (filter->by_user && !session->authenticated) return false;
     if (filter->by_age && (server->monotonic_ms - session->created_ms) / 1000 < filter->age_s)
         return false;
     if (filter->by_address && !address_is(session, filter->address, session_address)) return false;
@@ -188,10 +187,10 @@ static bool parse_class(struct call *call, uint32_t index, struct filter *filter
     return true;
 }
 
+/* There is one user, and every client is it, also before it has given its password. */
 static bool parse_user(struct call *call, uint32_t index, struct filter *filter) {
+    (void)filter;
     struct bytes word = call->argv[index];
-    filter->by_user = true;
-    filter->user = word;
     if (bytes_equal(word, BYTES("default"))) return true;
     call_error(call, "ERR No such user '%.*s'", (int)(word.size < 128 ? word.size : 128),
                word.data);

@@ -107,7 +107,7 @@ void command_hello(struct call *call) {
     struct session *session = call->session;
     if (!parse_hello(call, &hello)) return;
     if (hello.user && !authenticate(call, *hello.user, *hello.password)) return;
-    if (!session->authenticated) {
+    if (!session_is_authenticated(session)) {
         call_error(call, "NOAUTH HELLO must be called with the client already authenticated, "
                          "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
                          "authenticate the client and select the RESP protocol version at the same "

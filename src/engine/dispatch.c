@@ -82,7 +82,8 @@ static bool refused(struct call *call, const struct command *container) {
         call_error_arity(call);
         return true;
     }
-    if (unlikely(!call->session->authenticated) && !(command->flags & COMMAND_NO_AUTH)) {
+    if (unlikely(!call->session->authenticated) && !(command->flags & COMMAND_NO_AUTH) &&
+        !session_is_authenticated(call->session)) {
         call_error(call, "NOAUTH Authentication required.");
         return true;
     }

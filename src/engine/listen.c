@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { UNIX_ADDRESS_NONE = 0, ACCEPTS_UNBOUND = 1000 };
-
 static bool add_listener(struct server *server, io_socket socket, bool is_unix) {
     uint32_t index = server->listener_count++;
     struct server_listener *listener = &server->listeners[index];
@@ -61,7 +59,7 @@ static bool listen_unix(struct server *server, char *error, size_t size) {
     io_socket socket =
         server->io->operations->listen_unix(server->io, &options, reason, sizeof reason);
     if (socket >= 0) return add_listener(server, socket, true);
-    snprintf(error, size, "Failed opening Unix socket: bind: %s", reason);
+    snprintf(error, size, "Failed opening Unix socket: %s", reason);
     return false;
 }
 
@@ -139,7 +137,7 @@ static void welcome(struct server *server, io_socket socket, uint16_t listener) 
 }
 
 void server_accept(struct server *server, uint16_t listener) {
-    for (int i = 0; i < TURN_ACCEPTS; i++) {
+    for (int64_t i = 0; i < server->config->max_new_connections_per_cycle; i++) {
         io_socket socket =
             server->io->operations->accept(server->io, server->listeners[listener].socket);
         if (socket == -EAGAIN) return;

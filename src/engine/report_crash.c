@@ -76,7 +76,7 @@ static void append_session(const struct server *server, struct buffer *out) {
     if (server->turn.executing == NULL)
         buffer_append_text(out, "None");
     else
-        session_describe(server->turn.executing, out);
+        session_describe_in_log(server->turn.executing, out);
     buffer_append_byte(out, '\n');
 }
 

@@ -128,7 +128,7 @@ bool session_check_output(struct session *session) {
                (int64_t)limit->soft_seconds * 1000;
     if (!hard) return true;
     struct buffer text = {0};
-    session_describe(session, &text);
+    session_describe_in_log(session, &text);
     log_warning(server->log, "Client %.*s closed for overcoming of output buffer limits.",
                 (int)text.size, text.data);
     buffer_release(&text);
@@ -289,6 +289,10 @@ void session_reset(struct session *session) {
     session_set_text(&session->name, NULL);
 }
 
+bool session_is_authenticated(const struct session *session) {
+    return session->authenticated || session->server->config->requirepass.size == 0;
+}
+
 void session_set_text(char **place, const struct bytes *text) {
     memory_free(*place);
     *place = text ? memory_copy(text->data, text->size) : NULL;
@@ -328,7 +332,12 @@ static void describe_flags(const struct session *session, struct buffer *out) {
     if (out->size == before) buffer_append_byte(out, 'N');
 }
 
-void session_describe(const struct session *session, struct buffer *out) {
+static const char *shown(const char *name, bool is_hidden) {
+    if (!name) return "";
+    return is_hidden ? "*redacted*" : name;
+}
+
+static void describe(const struct session *session, bool hides_names, struct buffer *out) {
     const struct server *server = session->server;
     char peer[IO_ADDRESS_TEXT_MAX], local[IO_ADDRESS_TEXT_MAX];
     session_address(session, peer);
@@ -339,7 +348,7 @@ void session_describe(const struct session *session, struct buffer *out) {
     size_t waiting = session->input.size - session->input_position;
     buffer_append_format(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=",
                          (unsigned long long)session->id, peer, local, fd,
-                         session->name ? session->name : "",
+                         shown(session->name, hides_names),
                          (long long)(server->monotonic_ms - session->created_ms) / 1000,
                          (long long)(server->monotonic_ms - session->active_ms) / 1000);
     describe_flags(session, out);
@@ -356,8 +365,15 @@ void session_describe(const struct session *session, struct buffer *out) {
                       session->last_executed->full_name.size);
     else
         buffer_append_text(out, "NULL");
-    buffer_append_format(out, " user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s",
-                         session->authenticated ? "default" : "(none)", session->protocol,
-                         session->library_name ? session->library_name : "",
-                         session->library_version ? session->library_version : "");
+    buffer_append_format(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+                         session->protocol, shown(session->library_name, hides_names),
+                         shown(session->library_version, hides_names));
+}
+
+void session_describe(const struct session *session, struct buffer *out) {
+    describe(session, false, out);
+}
+
+void session_describe_in_log(const struct session *session, struct buffer *out) {
+    describe(session, session->server->config->hide_user_data_from_log, out);
 }

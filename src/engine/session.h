@@ -116,11 +116,15 @@ void session_watch(struct session *session);
 void session_set_text(char **place, const struct bytes *text);
 /* As CLIENT LIST and CLIENT INFO describe it, without newline. */
 void session_describe(const struct session *session, struct buffer *out);
+/* The same without what the client chose itself, where hide-user-data-from-log says so. */
+void session_describe_in_log(const struct session *session, struct buffer *out);
 /* "127.0.0.1:1234" or "/path:0". */
 void session_address(const struct session *session, char out[IO_ADDRESS_TEXT_MAX]);
 void session_local_address(const struct session *session, char out[IO_ADDRESS_TEXT_MAX]);
 /* Bytes of buffers and struct. */
 size_t session_memory(const struct session *session);
+/* False while a password is asked for that it has not given. */
+bool session_is_authenticated(const struct session *session);
 /* Settings back to those of a new connection (RESET). */
 void session_reset(struct session *session);
 

@@ -80,7 +80,7 @@ static bool over_input_limit(struct session *session) {
     held += request_parser_memory(&session->parser);
     if (held <= server->config->client_query_buffer_limit) return false;
     struct buffer text = {0};
-    session_describe(session, &text);
+    session_describe_in_log(session, &text);
     log_warning(server->log, "Closing client that reached max query buffer length: %.*s",
                 (int)text.size, text.data);
     buffer_release(&text);
@@ -135,7 +135,7 @@ static bool gather(struct server *server, struct session *session) {
 static void refuse_protocol(struct session *session, const char *error) {
     struct buffer text = {0};
     struct server *server = session->server;
-    session_describe(session, &text);
+    session_describe_in_log(session, &text);
     log_verbose(server->log, "Protocol error (%s) from client: %.*s", error, (int)text.size,
                 text.data);
     buffer_release(&text);
@@ -155,9 +155,10 @@ static const struct command *find_command(struct server *server, struct session 
 /* Cut requests into the batch until the input, the session's share or the batch is at its end. */
 static void parse(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
-    struct request_limits limits = {server->config->proto_max_bulk_len, session->authenticated};
+    struct request_limits limits = {server->config->proto_max_bulk_len,
+                                    session_is_authenticated(session)};
     /* What comes behind AUTH is judged by other limits. */
-    uint32_t share = session->authenticated ? TURN_SHARE : 1;
+    uint32_t share = limits.authenticated ? TURN_SHARE : 1;
     session->flags &= ~(uint32_t)SESSION_MORE;
     while (true) {
         if (share == 0 || turn->item_count == TURN_BATCH_REQUESTS) {

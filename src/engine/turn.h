@@ -28,7 +28,6 @@ enum {
     TURN_RECEIVE_SIZE = 16 * 1024,  /* bytes asked for at once into the inbox */
     TURN_INBOX_SIZE = 1024 * 1024,  /* where the batch's input lands */
     TURN_OUTBOX_SIZE = 1024 * 1024, /* where the batch's replies are written */
-    TURN_ACCEPTS = 1000,            /* new connections a turn and listener */
 };
 
 struct turn_item {

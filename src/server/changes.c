@@ -95,6 +95,16 @@ void changes_watch_addresses(struct changes *changes, struct server *server) {
     config_observe(changes->config, "bind", change_addresses, changes);
 }
 
+/* ---- TLS ---- */
+
+/* Who asks for encrypted connections must not believe to have them. */
+static bool change_tls(void *context, struct config *config, char *error, size_t error_size) {
+    (void)context;
+    if (config->tls_port == 0 && !config->tls_replication && !config->tls_cluster) return true;
+    snprintf(error, error_size, "TLS is not part of this version yet");
+    return false;
+}
+
 /* ---- the title ---- */
 
 /* Where it listens, as Redis's titles say it: "*:6379", "127.0.0.1:6379", or the unix socket. */
@@ -158,6 +168,9 @@ void changes_watch(struct changes *changes) {
     config_observe(config, "maxclients", change_clients, changes);
     config_observe(config, "loglevel", change_log_level, changes);
     config_observe(config, "dir", change_directory, changes);
+    static const char *const encrypting[] = {"tls-port", "tls-replication", "tls-cluster"};
+    for (size_t i = 0; i < sizeof(encrypting) / sizeof(encrypting[0]); i++)
+        config_observe(config, encrypting[i], change_tls, changes);
     static const char *const titled[] = {"proc-title-template", "port", "tls-port", "bind"};
     for (size_t i = 0; i < sizeof(titled) / sizeof(titled[0]); i++)
         config_observe(config, titled[i], change_title, changes);

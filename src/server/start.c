@@ -17,6 +17,7 @@
 #include "io/process_syslog.h"
 #include "server/changes.h"
 #include "server/options.h"
+#include "server/protection.h"
 #include "server/reading.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -255,18 +256,6 @@ static void log_without_effect(struct start *start) {
         log_notice(&start->log, "%s has no effect: %s", directive->name, directive->reason);
 }
 
-/* Who relies on these for protection must not find out by chance that they do nothing yet. */
-static void log_unprotected(struct start *start) {
-    static const enum config_index protecting[] = {CONFIG_user, CONFIG_aclfile, CONFIG_tls_port,
-                                                   CONFIG_tls_replication, CONFIG_tls_cluster};
-    for (size_t i = 0; i < sizeof(protecting) / sizeof(protecting[0]); i++) {
-        const struct config_directive *directive = &config_directives[protecting[i]];
-        if (start->config->given[protecting[i]] && directive->state == CONFIG_LATER)
-            log_warning(&start->log, "WARNING: %s does not protect anything in this version",
-                        directive->name);
-    }
-}
-
 static void log_ready(struct start *start) {
     const struct config *config = start->config;
     if (config->port != 0 && config->bind.count > 0)
@@ -290,19 +279,35 @@ static bool configure(struct start *start) {
  * opening it then. */
 static void report_crashes(struct start *start) {
     const struct config *config = start->config;
-    if (!config->crash_log_enabled) return;
-    start->reporter = (struct invariant_reporter){.fd = IO_NONE};
-    if (config->logfile.size > 0) {
+    if (config->logfile.size > 0 && start->reporter.fd == IO_NONE) {
         io_file file = start->io->operations->open(start->io, config->logfile.data,
                                                    IO_WRITE | IO_CREATE | IO_APPEND, 0644);
         if (file >= 0) start->reporter.fd = file;
     }
     invariant_set_reporter(&start->reporter);
+    if (start->server != NULL)
+        start->server_reporter = server_install_reporter(start->server, &start->reporter);
     invariant_catch_signals();
+}
+
+static void leave_crashes(struct start *start) {
+    invariant_release_signals();
+    server_remove_reporter(start->server_reporter);
+    invariant_set_reporter(NULL);
+    start->server_reporter = NULL;
+    start->reporter = (struct invariant_reporter){.fd = start->reporter.fd};
+}
+
+static bool change_crash_log(void *context, struct config *config, char *error, size_t error_size) {
+    (void)error, (void)error_size;
+    leave_crashes(context);
+    if (config->crash_log_enabled) report_crashes(context);
+    return true;
 }
 
 static bool prepare(struct start *start) {
     log_beginning(start);
+    if (!protection_check(start->config, &start->log)) return false;
     start->log.role = 'M';
     start->changes = (struct changes){.io = start->io,
                                       .config = start->config,
@@ -312,7 +317,8 @@ static bool prepare(struct start *start) {
     changes_note_directory(&start->changes);
     if (!changes_fit_clients(&start->changes)) return false;
     changes_watch(&start->changes);
-    report_crashes(start);
+    change_crash_log(start, start->config, NULL, 0);
+    config_observe(start->config, "crash-log-enabled", change_crash_log, start);
     if (start->config->supervised == SUPERVISED_UPSTART && start->is_supervised)
         process_notify_upstart();
     tell_supervisor(start, "STATUS=Starting");
@@ -330,13 +336,11 @@ static bool open_server(struct start *start) {
         log_warning(&start->log, "%s", error);
         return false;
     }
-    if (start->config->crash_log_enabled)
-        start->server_reporter = server_install_reporter(start->server, &start->reporter);
+    change_crash_log(start, start->config, NULL, 0);
     changes_watch_addresses(&start->changes, start->server);
     log_notice(&start->log, "Running mode=standalone, port=%" PRId64 ".", start->config->port);
     log_notice(&start->log, "Server initialized");
     log_without_effect(start);
-    log_unprotected(start);
     log_ready(start);
     tell_supervisor(start, "STATUS=Ready to accept connections\nREADY=1");
     return true;

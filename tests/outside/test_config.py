@@ -72,7 +72,7 @@ UNTRIED = {
 }
 # Directive and value whose outcome differs on purpose.
 DIFFERENT_OUTCOMES = {
-    ("tls-cluster", "yes"): "the peer has no certificate; ours has no TLS yet, and takes the setting",
+    ("tls-cluster", "yes"): "the peer has no certificate; ours has no TLS yet, and says so",
     ("tls-replication", "yes"): "the same",
 }
 # More than 64 bits: the peer takes it for the largest number, ours refuses it where memory is meant.
@@ -384,11 +384,65 @@ def test_no_effect_is_said_once(start, tmp_path):
     assert "slowlog-max-len" in line and "appendfsync" not in line
 
 
-def test_what_protects_nothing_is_warned_of(start, tmp_path):
-    path = write(tmp_path, "main.conf", 'rename-command FLUSHALL ""\n')
-    server = start(arguments=[str(path)])
-    renamed = server.connect().call("FLUSHALL") != b"OK"
-    assert renamed or re.search(r"# WARNING: rename-command does not protect anything", server.log())
+PROTECTING = {
+    "user": "user alice on >secret ~* &* +@all",
+    "limited default user": "user default on nopass ~* &* +get",
+    "default user that is off": "user default nopass ~* &* +@all",
+    "password by its digest alone": "user default on #" + 64 * "0" + " ~* &* +@all",
+    "aclfile": "aclfile users.acl",
+    "tls-port": "tls-port 6380",
+    "tls-replication": "tls-replication yes",
+}
+
+
+@pytest.mark.ours("what would not protect keeps the server from starting, until it does")
+@pytest.mark.parametrize("line", PROTECTING.values(), ids=PROTECTING.keys())
+def test_what_would_protect_nothing_is_refused(start, tmp_path, line):
+    server = start(arguments=[str(write(tmp_path, "main.conf", line + "\n"))], wait=False)
+    assert server.wait() == 1
+    assert f"{line.split()[0]} is configured, but " in server.log()
+
+
+@pytest.mark.ours("what would not protect keeps the server from starting, until it does")
+def test_files_that_redis_has_rewritten_start(start, tmp_path):
+    """Redis's CONFIG REWRITE writes the default user into every file."""
+    path = write(tmp_path, "open.conf", "user default on nopass ~* &* +@all\ntls-port 0\naclfile \"\"\n")
+    assert start(arguments=[str(path)]).connect().call("PING") == b"PONG"
+    path = write(tmp_path, "closed.conf", f'requirepass "foo"\nuser default on #{64 * "2"} ~* &* +@all\n')
+    connection = start(arguments=[str(path)]).connect()
+    assert connection.call("PING").startswith(b"NOAUTH")
+    assert connection.call("AUTH", "foo") == b"OK"
+
+
+@pytest.mark.ours("what would not protect keeps the server from starting, until it does")
+def test_tls_cannot_be_switched_on(connection):
+    assert connection.call("CONFIG", "SET", "tls-port", "7000").endswith(b"TLS is not part of this version yet")
+    assert connection.call("CONFIG", "GET", "tls-port") == [b"tls-port", b"0"]
+
+
+@pytest.mark.ours("the report is the server's own")
+@pytest.mark.parametrize("enabled", ["yes", "no"])
+def test_crash_log_can_be_switched_while_running(start, enabled):
+    server = start(crash_log_enabled="no" if enabled == "yes" else "yes")
+    connection = server.connect()
+    connection.call_ok("CONFIG", "SET", "crash-log-enabled", enabled)
+    connection.command("DEBUG", "SEGFAULT")
+    server.wait()
+    assert ("crashed by signal: 11" in server.log()) == (enabled == "yes")
+
+
+@pytest.mark.ours("the report is the server's own")
+@pytest.mark.parametrize("hidden", ["yes", "no"])
+def test_user_data_can_be_kept_out_of_the_log(start, hidden):
+    server = start(loglevel="verbose")
+    connection = server.connect()
+    connection.call_ok("CONFIG", "SET", "hide-user-data-from-log", hidden)
+    connection.call_ok("CLIENT", "SETNAME", "somebody")
+    connection.send(b"*1\r\nx\r\n")
+    assert connection.is_closed()
+    log = server.log()
+    assert "Protocol error" in log
+    assert ("somebody" in log) == (hidden == "no")
 
 
 def test_lines_that_scripts_wait_for(start, tmp_path):

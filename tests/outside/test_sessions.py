@@ -566,3 +566,41 @@ def test_idle_time(server):
     assert connection.call("OBJECT", "IDLETIME", "key") == 0
     assert connection.call("TTL", "other") == -1
     assert connection.call("OBJECT", "IDLETIME", "other") in (0, 1, 2, 3)
+
+
+def test_without_a_password_any_more_all_are_welcome(start):
+    server = start()
+    known = server.connect()
+    known.call_ok("CONFIG", "SET", "requirepass", "secret")
+    stranger = server.connect()
+    assert stranger.call("PING").startswith(b"NOAUTH")
+    known.call_ok("CONFIG", "SET", "requirepass", "")
+    assert stranger.call("PING") == b"PONG"
+    known.call_ok("CONFIG", "SET", "requirepass", "other")
+    assert stranger.call("PING").startswith(b"NOAUTH")
+    assert known.call("PING") == b"PONG"
+
+
+def test_a_client_is_the_default_user_before_its_password(start):
+    server = start()
+    known = server.connect()
+    known.call_ok("CONFIG", "SET", "requirepass", "secret")
+    stranger = server.connect()
+    assert stranger.call("PING").startswith(b"NOAUTH")
+    assert known.call("CLIENT", "LIST").count(b"user=default") == 2
+    assert known.call("CLIENT", "KILL", "USER", "default") == 1
+    assert stranger.is_closed()
+
+
+@pytest.mark.parametrize("limit", ["1", "1000"])
+def test_connections_at_once_are_accepted_in_portions(start, limit):
+    server = start()
+    connection = server.connect()
+    if connection.call("CONFIG", "GET", "max-new-connections-per-cycle") != []:
+        connection.call_ok("CONFIG", "SET", "max-new-connections-per-cycle", limit)
+    many = [socket.create_connection(server.address) for _ in range(300)]
+    for each in many:
+        each.sendall(b"PING\r\n")
+    assert all(each.recv(7) == b"+PONG\r\n" for each in many)
+    for each in many:
+        each.close()

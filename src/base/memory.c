@@ -11,10 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* Linux 6.1; older headers lack it */
-#endif
-
 #ifdef REDSTART_JEMALLOC
 #include <jemalloc/jemalloc.h>
 
@@ -158,9 +154,4 @@ void memory_purge_in_background(bool wanted) {
 void memory_discard_pages(void *start, size_t size) {
     /* Locked pages are refused; they are to read as zero all the same. */
     if (madvise(start, size, MADV_DONTNEED) != 0) memset(start, 0, size);
-}
-
-void memory_make_huge_page(void *start, size_t size) {
-    /* A kernel without huge pages, or without one free, refuses; then they stay small. */
-    (void)madvise(start, size, MADV_COLLAPSE);
 }

@@ -49,9 +49,5 @@ void memory_purge_in_background(bool wanted);
 /* Tell the system that the content of these whole pages is no longer wanted: they read as zero
  * afterwards. `start` and `size` are multiples of 4096. */
 void memory_discard_pages(void *start, size_t size);
-/* Make one huge page of these 2 MiB, aligned to as much and in full use, now: one entry of the
- * processor's address cache instead of 512. Content stays. Costs a fraction of a millisecond; where
- * the system has no huge pages nothing happens. */
-void memory_make_huge_page(void *start, size_t size);
 
 #endif

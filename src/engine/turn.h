@@ -20,7 +20,7 @@ enum {
     TURN_BATCH_SESSIONS = 128,
     TURN_HASHES = 16 * 1024, /* of a batch; requests beyond go without prefetch */
     TURN_BATCH_REQUESTS = 512,
-    TURN_US = 400,           /* after that no further batch is begun in a turn */
+    TURN_US = 300,           /* after that no further batch is begun in a turn */
     TURN_POLL_US = 1000,     /* the poller is asked at least so often, however long the line is */
     TURN_SHARE = 128,        /* requests of one session in one batch */
     TURN_PREFETCH_KEYS = 16, /* of one request */

@@ -67,7 +67,6 @@ struct slab_chunk {
     uint64_t free[CHUNK_PAGES / 64];  /* a bit for each page */
     uint64_t dirty[CHUNK_PAGES / 64]; /* free, and its memory may be resident */
     uint32_t free_count;
-    bool huge; /* was made one huge page when it was full, and nothing was discarded since */
     uint32_t next, prev; /* chunk numbers */
 };
 
@@ -258,11 +257,7 @@ static __attribute__((noinline)) uint32_t page_open(struct slab *slab, unsigned 
     struct slab_chunk *chunk = s->metadata[chunk_at];
     if (s->spare == chunk_at) s->spare = none;
     uint32_t number = chunk_at * CHUNK_PAGES + chunk_take_page(s, chunk);
-    if (chunk->free_count == 0) {
-        room_unlink(s, chunk_at);
-        if (!chunk->huge) memory_make_huge_page(slab->chunks[chunk_at], CHUNK_SIZE);
-        chunk->huge = true;
-    }
+    if (chunk->free_count == 0) room_unlink(s, chunk_at);
     struct slab_page *page = page_at(s, number);
     /* The first block of all would have the handle 0. */
     *page = (struct slab_page){.freed = NO_UNIT,
@@ -287,7 +282,6 @@ static void chunk_discard(struct slab *slab, uint32_t number) {
             budget--;
             page++;
         }
-        if (page > first) chunk->huge = false;
         if (page > first)
             memory_discard_pages(slab->chunks[number] + (size_t)first * PAGE_SIZE,
                                  (size_t)(page - first) * PAGE_SIZE);

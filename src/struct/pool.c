@@ -6,7 +6,9 @@
  * before.
  *
  * Memory behind the end goes back to the system once there is more than TAIL_KEPT of it, and a
- * chunk once it is empty.
+ * chunk once it is empty. Full chunks are not made huge pages, as a slab's are: they do not stay
+ * full for long while a table grows. At a million elements lookups one by one took 91 ns with huge
+ * pages and 96 without, insertions 208 and 184, some of them milliseconds.
  *
  * Must never move a block but in pool_tidy_now, and never look into one. */
 #include "struct/pool.h"

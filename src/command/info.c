@@ -3,6 +3,7 @@
 
 #include "engine/call.h"
 #include "engine/report.h"
+#include "engine/server.h"
 
 /* Words that name no section are ignored. */
 void command_info(struct call *call) {
@@ -10,6 +11,7 @@ void command_info(struct call *call) {
     uint32_t sections = call->argc == 1 ? REPORT_DEFAULT : 0;
     for (uint32_t i = 1; i < call->argc; i++)
         sections |= report_sections(call->argv[i]);
+    server_note_memory(call->server);
     report_append(call->server, sections, &text);
     reply_verbatim(call->reply, "txt", buffer_bytes(&text));
     buffer_release(&text);

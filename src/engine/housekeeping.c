@@ -15,8 +15,8 @@ static void expire_due(void *context, struct database *db, const struct entry *e
     server_expire(server, db, &spot, key.name);
 }
 
-/* One database until it is swept or the time is over; false when the time is over. A segment full of
- * what is due takes longer than all else here, so another is not begun unless one like the last
+/* One database until it is swept or the time is over; false when the time is over. A segment full
+ * of what is due takes longer than all else here, so another is not begun unless one like the last
  * would end in time. */
 static bool sweep_database(struct server *server, struct database *db, int64_t end_us) {
     bool wrapped = false;
@@ -97,8 +97,7 @@ static void sample(struct server *server) {
     statistics_sample(&statistics->rate_commands, now, statistics->commands);
     statistics_sample(&statistics->rate_in, now, statistics->bytes_in);
     statistics_sample(&statistics->rate_out, now, statistics->bytes_out);
-    size_t used = server_used_memory(server);
-    if (used > statistics->memory_peak) statistics->memory_peak = used;
+    server_note_memory(server);
 }
 
 static void check_shutdown(struct server *server) {

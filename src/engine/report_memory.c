@@ -58,6 +58,11 @@ size_t server_used_memory(const struct server *server) {
     return used_memory(server, &allocator);
 }
 
+void server_note_memory(struct server *server) {
+    size_t used = server_used_memory(server);
+    if (used > server->statistics.memory_peak) server->statistics.memory_peak = used;
+}
+
 static struct report_memory gather(const struct server *server,
                                    const struct memory_report *allocator) {
     struct report_memory memory = {.used = used_memory(server, allocator),

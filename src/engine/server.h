@@ -141,6 +141,8 @@ void server_expire(struct server *server, struct database *db, struct spot *spot
                    struct bytes name);
 /* Bytes in use, of the whole process where the allocator counts (report_memory.c). */
 size_t server_used_memory(const struct server *server);
+/* Look at it for the peak: now and then, and before anybody is told. */
+void server_note_memory(struct server *server);
 /* Close what was marked during the turn. */
 void server_close_marked(struct server *server);
 /* The top-level command of this name, or NULL; as renamed by the configuration. */

@@ -95,10 +95,24 @@ void command_mget(struct call *call) {
     }
 }
 
+/* EX, PX, EXAT or PXAT, and where its number stands. */
+struct expiry_words {
+    enum expiry_option unit; /* EXPIRY_OPTION_NONE: not given */
+    uint32_t index;
+};
+
+/* Take the option at *i with its number; given twice the last one counts, but not two different
+ * ones. */
+static bool take_expiry(const struct call *call, uint32_t *i, enum expiry_option unit,
+                        struct expiry_words *words) {
+    if (!unit || (words->unit && words->unit != unit) || *i + 1 >= call->argc) return false;
+    *words = (struct expiry_words){unit, ++*i};
+    return true;
+}
+
 struct set_options {
     bool if_absent, if_present, keep_ttl, get;
-    enum expiry_option unit;
-    uint32_t expiry_index;
+    struct expiry_words expiry;
 };
 
 static bool parse_set_options(struct call *call, struct set_options *options) {
@@ -112,12 +126,10 @@ static bool parse_set_options(struct call *call, struct set_options *options) {
             options->if_present = true;
         } else if (bytes_is(word, "get")) {
             options->get = true;
-        } else if (bytes_is(word, "keepttl") && !options->unit) {
+        } else if (bytes_is(word, "keepttl") && !options->expiry.unit) {
             options->keep_ttl = true;
-        } else if (unit && !options->keep_ttl && (!options->unit || options->unit == unit) &&
-                   i + 1 < call->argc) {
-            options->unit = unit;
-            options->expiry_index = ++i;
+        } else if (!options->keep_ttl && take_expiry(call, &i, unit, &options->expiry)) {
+            continue;
         } else {
             call_error_syntax(call);
             return false;
@@ -130,7 +142,8 @@ static void set_with_options(struct call *call) {
     struct set_options options;
     int64_t expiry = ENTRY_NO_EXPIRY;
     if (!parse_set_options(call, &options)) return;
-    if (options.unit && !expiry_parse_option(call, options.unit, options.expiry_index, &expiry))
+    if (options.expiry.unit &&
+        !expiry_parse_option(call, options.expiry.unit, options.expiry.index, &expiry))
         return;
     if (options.get && !reply_value(call, 1)) return;
     struct key key = call_key(call, 1);
@@ -140,12 +153,12 @@ static void set_with_options(struct call *call) {
         return;
     }
     if (options.keep_ttl && spot.entry) expiry = entry_expiry(spot.entry);
-    if (options.unit && is_past(call, expiry)) {
+    if (options.expiry.unit && is_past(call, expiry)) {
         remove_past(call, &key, &spot);
     } else {
         put_argument(call, &key, &spot, 2, expiry);
         call_changed(call, call->database, key.name, NOTIFY_STRING, "set");
-        if (options.unit) {
+        if (options.expiry.unit) {
             call_notify(call, call->database, key.name, NOTIFY_GENERIC, "expire");
             effect_set(call, key.name, call->argv[2], expiry);
         }
@@ -219,20 +232,17 @@ void command_getdel(struct call *call) {
 
 struct getex_options {
     bool persist;
-    enum expiry_option unit;
-    uint32_t expiry_index;
+    struct expiry_words expiry;
 };
 
 static bool parse_getex_options(struct call *call, struct getex_options *options) {
     *options = (struct getex_options){0};
     for (uint32_t i = 2; i < call->argc; i++) {
         enum expiry_option unit = expiry_option_of(call->argv[i]);
-        if (bytes_is(call->argv[i], "persist") && !options->unit) {
+        if (bytes_is(call->argv[i], "persist") && !options->expiry.unit) {
             options->persist = true;
-        } else if (unit && !options->persist && (!options->unit || options->unit == unit) &&
-                   i + 1 < call->argc) {
-            options->unit = unit;
-            options->expiry_index = ++i;
+        } else if (!options->persist && take_expiry(call, &i, unit, &options->expiry)) {
+            continue;
         } else {
             call_error_syntax(call);
             return false;
@@ -251,14 +261,15 @@ void command_getex(struct call *call) {
         reply_null(call->reply);
         return;
     }
-    if (options.unit && !expiry_parse_option(call, options.unit, options.expiry_index, &expiry))
+    if (options.expiry.unit &&
+        !expiry_parse_option(call, options.expiry.unit, options.expiry.index, &expiry))
         return;
     reply_entry(call, entry);
     struct key key = call_key(call, 1);
     struct spot spot = database_locate(call->database, &key);
-    if (options.unit && is_past(call, expiry)) {
+    if (options.expiry.unit && is_past(call, expiry)) {
         remove_past(call, &key, &spot);
-    } else if (options.unit) {
+    } else if (options.expiry.unit) {
         database_set_expiry(call->database, &spot, expiry);
         call_changed(call, call->database, key.name, NOTIFY_GENERIC, "expire");
         expiry_effect(call, key.name, expiry);

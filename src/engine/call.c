@@ -39,6 +39,9 @@ void call_error(struct call *call, const char *format, ...) {
     va_end(arguments);
     INVARIANT(written > 0);
     size_t size = (size_t)written < sizeof text ? (size_t)written : sizeof text - 1;
+    /* A line's end that came with an argument does not become a blank. */
+    while (size > 1 && (text[size - 1] == '\r' || text[size - 1] == '\n'))
+        size--;
     call->failed = true;
     count_error(&call->server->statistics, bytes_make(text, size));
     reply_error(call->reply, bytes_make(text, size));

@@ -12,6 +12,7 @@
 #define REDSTART_ENGINE_CALL_H
 
 #include "engine/notify.h"
+#include "keyspace/edit.h"
 #include "keyspace/keyspace.h"
 #include "resp/reply.h"
 #include "resp/request.h"
@@ -32,7 +33,9 @@ struct call {
     struct database *database; /* the session's selected one */
     int64_t now_ms;
     uint64_t changes;  /* call_changed's count: what INFO calls changes since the last save */
+    uint32_t ready;    /* it has waited: the argument of the key that woke it; 0: it has not */
     bool failed;       /* an error was replied */
+    bool waits;        /* call_wait was called: no reply yet */
     bool effects_said; /* call_effect or call_effect_none was called */
 };
 
@@ -76,6 +79,39 @@ struct spot call_locate(struct call *call, uint32_t index);
 bool call_locate_type(struct call *call, uint32_t index, enum value_type type, struct spot *spot);
 /* The same for any database and any name. */
 struct spot call_locate_key(struct call *call, struct database *db, const struct key *key);
+
+/* Find a collection for reading: false after a WRONGTYPE reply; *object is NULL when absent, else
+ * it is in `room` or the keyspace's own, valid until the keyspace is changed. */
+bool call_read_object(struct call *call, uint32_t index, enum value_type type,
+                      union object_room *room, const struct object **object);
+/* Begin changing a collection, an empty one when the key is absent: false after a WRONGTYPE reply.
+ * To be ended by edit_end (keyspace/edit.h), then call_changed. */
+bool call_edit(struct call *call, uint32_t index, enum value_type type, struct edit *edit);
+void reply_item(struct reply *reply, const struct item *item); /* as a bulk string */
+
+/* ---- waiting ---- */
+
+/* What a call waits for, and what then. */
+struct call_wait {
+    enum value_type type; /* one of the keys holds this */
+    bool wake_when_gone;  /* or stops being what it was: deleted, another type (XREADGROUP) */
+    const uint32_t *keys; /* arguments, in the order in which they are looked at */
+    uint32_t key_count;
+    int64_t timeout_ms;       /* from now; 0: for ever */
+    const struct bytes *argv; /* what to run then; NULL: the same words */
+    size_t argc;
+    void (*timed_out)(struct call *call); /* writes the reply */
+};
+
+/* False where waiting makes no sense (a transaction, a script, replay): the handler then replies as
+ * if the time were over. */
+bool call_may_wait(const struct call *call);
+/* Hold the session until then. The handler returns without a reply, and is run again from the start
+ * when a key is ready, with `ready` its argument: it serves that key alone, or waits again by
+ * calling this again, which keeps its place in the line and its deadline. */
+void call_wait(struct call *call, const struct call_wait *wait);
+/* A timeout in seconds with fractions, 0 for ever: false after "ERR timeout ..." */
+bool call_parse_timeout(struct call *call, uint32_t index, int64_t *timeout_ms);
 
 /* ---- changes ---- */
 

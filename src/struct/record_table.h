@@ -1,0 +1,86 @@
+/* record_table.h: the table of large sets and hashes: records of a key, a value and perhaps a time,
+ * packed into chunks that are found by hash.
+ *
+ *     hash, 64 bits:  | 1 to 8 bits | 1 to 8 bits | ...          a trie of nodes; a chunk at depth
+ * L has all records with its L bits node                 chunk, some hundred bytes to about 2 KiB
+ *     +----+----+---       +------------------+---------------+-----------------------+
+ *     |    |  ----+------> | born, L, count.. | tag of each   | records, one behind   |
+ *     +----+----+---       +------------------+---------------+ another --------------+
+ *
+ * Why not a slab block for each and a handle in the segment table: that costs 8 bytes of table, the
+ * rounding up of blocks, a pointer's miss for each element, and every element's block has to be
+ * freed by the thread that owns the slab. A chunk is one allocation for some thirty records, is
+ * copied whole when a view sees it, and a worker frees it. Numbers are kept as integers.
+ *
+ * A chunk that is full splits in two, two that are nearly empty merge: no operation touches more
+ * than a node, two chunks and the way to them. The order of hashes gives SCAN its cursors, as in
+ * table.h: a cursor is a place in the space of hashes, below 2^48, and survives every split and
+ * merge. Records of more than RECORD_INLINE_MAX bytes stand in a block of their own.
+ *
+ * A frozen copy of the struct is a view of it (value/object.h makes it, with epochs frozen). The
+ * struct may be moved by copying it. */
+#ifndef REDSTART_STRUCT_RECORD_TABLE_H
+#define REDSTART_STRUCT_RECORD_TABLE_H
+
+#include "base/hash.h"
+#include "struct/epoch.h"
+#include "struct/item.h"
+
+enum { RECORD_INLINE_MAX = 256 };
+#define RECORD_NO_EXPIRY INT64_MAX
+
+struct record {
+    struct item key;
+    struct item value; /* of sets: size 0, text not NULL */
+    int64_t expiry;    /* ms since 1970; RECORD_NO_EXPIRY */
+};
+
+struct record_table {
+    uint64_t root; /* the implementation's */
+    uint64_t count;
+    size_t bytes;         /* of chunks, nodes and large records */
+    int64_t expiry_bound; /* no record expires before; RECORD_NO_EXPIRY when none does */
+    uint64_t expiring;    /* records with a time */
+};
+
+/* What every call needs beside the table: the same for all tables of a keyspace. Borrowed. */
+struct record_world {
+    struct epochs *epochs;
+    const struct hash_secret *secret;
+};
+
+void record_table_init(struct record_table *table);
+/* Frees everything at once; nothing may be in view. Any one thread. */
+void record_table_release(struct record_table *table);
+
+bool record_table_find(const struct record_table *table, const struct record_world *world,
+                       const struct item *key, struct record *out);
+/* Add, or replace value and time. True: it was not there. The value may not point into the table.
+ */
+bool record_table_put(struct record_table *table, const struct record_world *world,
+                      const struct record *record);
+/* False: it was not there. */
+bool record_table_remove(struct record_table *table, const struct record_world *world,
+                         const struct item *key);
+
+/* Visit the records of at least one chunk, return the next cursor, 0 at the end. `visit` changes
+ * nothing. May be called on a frozen copy, by another thread. */
+typedef void record_visit(void *context, const struct record *record);
+uint64_t record_table_scan(const struct record_table *table, const struct record_world *world,
+                           uint64_t cursor, record_visit *visit, void *context);
+/* Each with the same probability (as far as hashes are random); false when empty. */
+bool record_table_random(const struct record_table *table, uint64_t (*random)(void *),
+                         void *context, struct record *out);
+
+/* Visit records whose time is at or before `now_ms`, at most `max` (it removes none); false when
+ * there are none. Skips what the bounds of chunks and nodes exclude; tightens expiry_bound. */
+bool record_table_due(struct record_table *table, const struct record_world *world, int64_t now_ms,
+                      size_t max, record_visit *visit, void *context);
+
+/* Every record once, by a deep copy for a new owner. */
+void record_table_copy(struct record_table *to, const struct record_table *from,
+                       const struct record_world *world);
+/* Ends the process when an invariant of the structure is broken; for tests. */
+void record_table_check(const struct record_table *table, const struct record_world *world);
+
+#endif

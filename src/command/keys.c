@@ -77,17 +77,6 @@ void command_randomkey(struct call *call) {
 
 /* ---- naming and copying ---- */
 
-/* Give the entry of one key, with its expiry, to another key of any database, and take it from the
- * first. */
-static void move_entry(struct call *call, const struct key *from, struct database *to_db,
-                       const struct key *to, struct spot *to_spot) {
-    struct spot from_spot = database_locate(call->database, from);
-    const struct entry *entry = from_spot.entry;
-    database_put_copy(to_db, to, to_spot, entry, entry_expiry(entry));
-    from_spot = database_locate(call->database, from);
-    database_remove(call->database, &from_spot);
-}
-
 /* False after a reply. */
 static bool rename_key(struct call *call, bool only_if_absent) {
     struct key from = call_key(call, 1), to = call_key(call, 2);
@@ -103,7 +92,7 @@ static bool rename_key(struct call *call, bool only_if_absent) {
         return false;
     }
     if (same) return true;
-    move_entry(call, &from, db, &to, &spot);
+    database_move(db, &from, db, &to);
     call_changed(call, db, from.name, NOTIFY_GENERIC, "rename_from");
     call_changed(call, db, to.name, NOTIFY_GENERIC, "rename_to");
     return true;
@@ -146,7 +135,7 @@ void command_move(struct call *call) {
         reply_integer(call->reply, 0);
         return;
     }
-    move_entry(call, &key, to_db, &key, &spot);
+    database_move(call->database, &key, to_db, &key);
     call_changed(call, call->database, key.name, NOTIFY_GENERIC, "move_from");
     call_notify(call, to_db, key.name, NOTIFY_GENERIC, "move_to");
     reply_integer(call->reply, 1);

@@ -183,6 +183,30 @@ bool call_locate_type(struct call *call, uint32_t index, enum value_type type, s
     return is_type(call, spot->entry, type);
 }
 
+bool call_read_object(struct call *call, uint32_t index, enum value_type type,
+                      union object_room *room, const struct object **object) {
+    const struct entry *entry;
+    *object = NULL;
+    if (!call_read_type(call, index, type, &entry)) return false;
+    if (entry) *object = entry_read_object(entry, &call->server->keyspace.world, room);
+    return true;
+}
+
+bool call_edit(struct call *call, uint32_t index, enum value_type type, struct edit *edit) {
+    struct key key = call_key(call, index);
+    struct spot spot = call_locate_key(call, call->database, &key);
+    if (!is_type(call, spot.entry, type)) return false;
+    edit_begin(edit, call->database, &key, &spot, type);
+    return true;
+}
+
+void reply_item(struct reply *reply, const struct item *item) {
+    if (item->text)
+        reply_bulk(reply, bytes_make(item->text, item->size));
+    else
+        reply_bulk_integer(reply, item->integer);
+}
+
 /* ---- changes ---- */
 
 void call_changed_silently(struct call *call, struct database *db, struct bytes key) {

@@ -7,6 +7,7 @@
 
 #include "base/invariant.h"
 #include "base/number.h"
+#include "keyspace/edit.h"
 #include "keyspace/keyspace.h"
 #include "keyspace/store.h"
 
@@ -48,15 +49,32 @@ static void release_block(void *owner, uint64_t element) {
     slab_free(&store->slab, element);
 }
 
-/* The entry is out of the table: free its block and what it holds, or leave both to the views. */
+/* The same when its value has gone on to another entry. */
+static void release_block_alone(void *owner, uint64_t element) {
+    struct store *store = owner;
+    entry_release_key(store_entry(store, element));
+    slab_free(&store->slab, element);
+}
+
+/* The entry is out of the table: free its block and what it holds, or leave both to the views. An
+ * object may be older than its entry: with a view open, somebody may read in it all the same. */
 static void discard(struct store *store, table_element element, bool shared) {
-    if (unlikely(shared)) {
-        struct entry *entry = store_entry(store, element);
-        epochs_retire(&store->keyspace->epochs, release_block, store, element,
+    struct epochs *epochs = &store->keyspace->epochs;
+    const struct entry *entry = store_entry(store, element);
+    if (unlikely(shared) || (entry_encoding(entry) == ENTRY_OBJECT && epochs->frozen != 0)) {
+        epochs_retire(epochs, release_block, store, element,
                       slab_block_size(&store->slab, element) + entry_outside(entry));
     } else {
         release_block(store, element);
     }
+}
+
+static void discard_alone(struct store *store, table_element element, bool shared) {
+    if (unlikely(shared))
+        epochs_retire(&store->keyspace->epochs, release_block_alone, store, element,
+                      slab_block_size(&store->slab, element));
+    else
+        release_block_alone(store, element);
 }
 
 static void count_in(struct store *store, const struct entry *entry) {
@@ -75,15 +93,6 @@ static void count_out(struct store *store, const struct entry *entry) {
     }
 }
 
-/* What an entry shall look like. */
-struct shape {
-    enum value_type type;
-    enum entry_encoding encoding;
-    size_t value_size; /* of the value's part of the block */
-    int64_t expiry;
-    uint8_t flags; /* ENTRY_MODIFIED or 0 */
-};
-
 static size_t key_part_size(const struct key *key) {
     return key->name.size > ENTRY_KEY_MAX ? sizeof(struct blob *) : key->name.size;
 }
@@ -93,8 +102,7 @@ static size_t shape_size(const struct key *key, size_t value_size, int64_t expir
            value_size;
 }
 
-/* Can the value stand in the block? */
-static bool fits_block(const struct key *key, size_t value_size, int64_t expiry) {
+bool database_fits_block(const struct key *key, size_t value_size, int64_t expiry) {
     return value_size <= ENTRY_SIZE_MAX && shape_size(key, value_size, expiry) <= ENTRY_SIZE_MAX;
 }
 
@@ -126,6 +134,7 @@ static void write_key(struct entry *entry, const struct key *key, bool expires,
 
 /* The old value's hold is given up when its block is used again. */
 static void release_value(struct store *store, struct entry *entry) {
+    if (entry_encoding(entry) == ENTRY_OBJECT) store_retire_object(store, entry_object(entry));
     if (entry_encoding(entry) != ENTRY_BLOB) return;
     uint8_t flags = entry->flags;
     entry->flags &= (uint8_t)~ENTRY_KEY_BLOB;
@@ -166,6 +175,7 @@ static struct entry *shape_entry(struct database *db, const struct key *key, str
         spot->entry = store_entry(store, fresh);
         write_key(spot->entry, key, expires, old, clock);
         write_head(spot->entry, shape);
+        store->version++;
         table_replace(&store->table, &spot->place, fresh);
         if (keep)
             *keep = (struct kept){element, !may_change};
@@ -177,15 +187,26 @@ static struct entry *shape_entry(struct database *db, const struct key *key, str
     spot->entry = store_entry(store, fresh);
     write_key(spot->entry, key, expires, NULL, clock);
     write_head(spot->entry, shape);
+    store->version++;
     table_insert(&store->table, key->hash, fresh, &spot->place);
     return spot->entry;
+}
+
+int64_t database_next_expiry(const struct entry *entry) {
+    int64_t expiry = entry_expiry(entry);
+    if (entry_type(entry) != VALUE_HASH) return expiry;
+    if (entry_encoding(entry) == ENTRY_EMBEDDED && entry_format(entry) == FLAT_LISTPACK)
+        return expiry;
+    union object_room room;
+    int64_t part = object_next_expiry(entry_read_object(entry, NULL, &room));
+    return part < expiry ? part : expiry;
 }
 
 static void finish_entry(struct database *db, struct spot *spot) {
     struct store *store = db->store;
     count_in(store, spot->entry);
-    if (spot->entry->flags & ENTRY_EXPIRES)
-        table_note_bound(&store->table, &spot->place, entry_expiry(spot->entry));
+    int64_t expiry = database_next_expiry(spot->entry);
+    if (expiry != ENTRY_NO_EXPIRY) table_note_bound(&store->table, &spot->place, expiry);
 }
 
 static char *value_part(struct entry *entry) {
@@ -217,7 +238,7 @@ static void put_pointer(struct database *db, const struct key *key, struct spot 
 /* `value` may be part of the entry that is replaced only when it is held elsewhere too. */
 static void put_bytes(struct database *db, const struct key *key, struct spot *spot,
                       struct bytes value, int64_t expiry, uint8_t flags) {
-    if (!fits_block(key, value.size, expiry)) {
+    if (!database_fits_block(key, value.size, expiry)) {
         put_pointer(db, key, spot, blob_copy(value, value.size), expiry, flags);
         return;
     }
@@ -243,7 +264,7 @@ void database_put_bytes(struct database *db, const struct key *key, struct spot 
 
 void database_put_blob(struct database *db, const struct key *key, struct spot *spot,
                        struct blob *blob, int64_t expiry) {
-    if (fits_block(key, blob->size, expiry)) {
+    if (database_fits_block(key, blob->size, expiry)) {
         database_put_string(db, key, spot, blob_bytes(blob), expiry);
         blob_let_go(blob);
     } else {
@@ -306,7 +327,7 @@ char *database_resize_string(struct database *db, const struct key *key, struct 
     struct bytes before = old ? entry_string(old, scratch) : BYTES("");
     size_t kept_size = before.size < size ? before.size : size;
     int64_t expiry = old ? entry_expiry(old) : ENTRY_NO_EXPIRY;
-    bool in_block = fits_block(key, size, expiry);
+    bool in_block = database_fits_block(key, size, expiry);
     struct shape shape = {VALUE_STRING, in_block ? ENTRY_EMBEDDED : ENTRY_BLOB,
                           in_block ? size : sizeof(struct blob *), expiry, ENTRY_MODIFIED};
     struct kept kept;
@@ -327,18 +348,68 @@ char *database_resize_string(struct database *db, const struct key *key, struct 
 
 /* ---- whole entries ---- */
 
+void database_put_shape(struct database *db, const struct key *key, struct spot *spot,
+                        const struct shape *shape, const void *value) {
+    struct entry *entry = shape_entry(db, key, spot, shape, NULL);
+    memcpy(value_part(entry), value, shape->value_size);
+    finish_entry(db, spot);
+}
+
+void database_exchange_object(struct database *db, struct spot *spot, struct object *object) {
+    struct store *store = db->store;
+    struct entry *old = spot->entry;
+    if (!table_may_change(&store->table, &spot->place)) {
+        struct key key = {entry_key(old), spot->place.hash};
+        struct shape shape = {entry_type(old), ENTRY_OBJECT, sizeof object, entry_expiry(old), 0};
+        struct kept kept;
+        uint32_t clock = entry_clock(old);
+        shape_entry(db, &key, spot, &shape, &kept);
+        memcpy(value_part(spot->entry), &object, sizeof object);
+        entry_set_clock(spot->entry, clock);
+        discard_alone(store, kept.element, kept.shared);
+        finish_entry(db, spot);
+        return;
+    }
+    count_out(store, old);
+    memcpy(value_part(old), &object, sizeof object);
+    count_in(store, old);
+}
+
+/* A block with the same bytes; where they do not fit behind this key, outside. */
+static void put_embedded_copy(struct database *db, const struct key *key, struct spot *spot,
+                              const struct entry *from, int64_t expiry) {
+    uint8_t flags = from->flags & (ENTRY_MODIFIED | ENTRY_FORMAT);
+    struct bytes value = bytes_make(entry_value_part(from), from->value_size);
+    if (entry_type(from) == VALUE_STRING) {
+        put_bytes(db, key, spot, value, expiry, flags);
+        return;
+    }
+    if (database_fits_block(key, value.size, expiry)) {
+        struct shape shape = {entry_type(from), ENTRY_EMBEDDED, value.size, expiry, flags};
+        database_put_shape(db, key, spot, &shape, value.data);
+        return;
+    }
+    union object_room room, copy;
+    object_copy(&copy.object, entry_read_object(from, &db->store->keyspace->world, &room));
+    database_put_object(db, key, spot, &copy.object, expiry);
+}
+
+static void put_object_copy(struct database *db, const struct key *key, struct spot *spot,
+                            const struct entry *from, int64_t expiry) {
+    union object_room copy;
+    object_copy(&copy.object, entry_object(from));
+    database_put_object(db, key, spot, &copy.object, expiry);
+}
+
 void database_put_copy(struct database *db, const struct key *key, struct spot *spot,
                        const struct entry *from, int64_t expiry) {
     uint32_t clock = entry_clock(from);
     uint8_t flags = from->flags & ENTRY_MODIFIED;
     switch (entry_encoding(from)) {
     case ENTRY_INTEGER: database_put_integer(db, key, spot, entry_integer(from), expiry); break;
-    case ENTRY_EMBEDDED:
-        put_bytes(db, key, spot, bytes_make(entry_value_part(from), from->value_size), expiry,
-                  flags);
-        break;
+    case ENTRY_EMBEDDED: put_embedded_copy(db, key, spot, from, expiry); break;
     case ENTRY_BLOB: put_pointer(db, key, spot, blob_hold(entry_blob(from)), expiry, flags); break;
-    case ENTRY_OBJECT: invariant_panic("copy of an object of type %d", (int)entry_type(from));
+    case ENTRY_OBJECT: put_object_copy(db, key, spot, from, expiry); break;
     }
     entry_set_clock(spot->entry, clock);
 }
@@ -349,14 +420,27 @@ static void reshape(struct database *db, struct spot *spot, int64_t expiry) {
     struct key key = {entry_key(old), spot->place.hash};
     uint32_t clock = entry_clock(old);
     struct shape shape = {entry_type(old), entry_encoding(old), old->value_size, expiry,
-                          old->flags & ENTRY_MODIFIED};
+                          old->flags & (ENTRY_MODIFIED | ENTRY_FORMAT)};
     struct kept kept;
     struct entry *entry = shape_entry(db, &key, spot, &shape, &kept);
     memcpy(value_part(entry), entry_value_part(old), old->value_size);
     if (entry_encoding(entry) == ENTRY_BLOB) blob_hold(entry_blob(entry));
     entry_set_clock(entry, clock);
-    discard(db->store, kept.element, kept.shared);
+    if (entry_encoding(entry) == ENTRY_OBJECT)
+        discard_alone(db->store, kept.element, kept.shared);
+    else
+        discard(db->store, kept.element, kept.shared);
     finish_entry(db, spot);
+}
+
+/* A flat collection whose block is full already gets an expiry as well. */
+static void put_flat_outside(struct database *db, const struct key *key, struct spot *spot,
+                             int64_t expiry) {
+    union object_room room, copy;
+    uint32_t clock = entry_clock(spot->entry);
+    object_copy(&copy.object, entry_read_object(spot->entry, &db->store->keyspace->world, &room));
+    database_put_object(db, key, spot, &copy.object, expiry);
+    entry_set_clock(spot->entry, clock);
 }
 
 void database_set_expiry(struct database *db, struct spot *spot, int64_t expiry) {
@@ -372,9 +456,14 @@ void database_set_expiry(struct database *db, struct spot *spot, int64_t expiry)
         return;
     }
     struct key key = {entry_key(entry), spot->place.hash};
-    if (entry_encoding(entry) == ENTRY_EMBEDDED && !fits_block(&key, entry->value_size, expiry)) {
+    if (entry_encoding(entry) == ENTRY_EMBEDDED &&
+        !database_fits_block(&key, entry->value_size, expiry)) {
         struct bytes value = bytes_make(entry_value_part(entry), entry->value_size);
         uint32_t clock = entry_clock(entry);
+        if (entry_type(entry) != VALUE_STRING) {
+            put_flat_outside(db, &key, spot, expiry);
+            return;
+        }
         put_pointer(db, &key, spot, blob_copy(value, value.size), expiry,
                     entry->flags & ENTRY_MODIFIED);
         entry_set_clock(spot->entry, clock);
@@ -383,14 +472,44 @@ void database_set_expiry(struct database *db, struct spot *spot, int64_t expiry)
     reshape(db, spot, expiry);
 }
 
-void database_remove(struct database *db, struct spot *spot) {
+/* Out of the table; what is left is to be discarded. */
+static struct kept take_out(struct database *db, struct spot *spot) {
     struct store *store = db->store;
-    table_element element = table_place_element(&spot->place);
-    bool shared = !table_may_change(&store->table, &spot->place);
+    struct kept kept = {table_place_element(&spot->place),
+                        !table_may_change(&store->table, &spot->place)};
     count_out(store, spot->entry);
+    store->version++;
     table_remove(&store->table, &spot->place);
-    discard(store, element, shared);
     spot->entry = NULL;
+    return kept;
+}
+
+void database_remove(struct database *db, struct spot *spot) {
+    struct kept kept = take_out(db, spot);
+    discard(db->store, kept.element, kept.shared);
+}
+
+void database_move(struct database *from_db, const struct key *from, struct database *db,
+                   const struct key *key) {
+    struct spot spot = database_locate(db, key), from_spot = database_locate(from_db, from);
+    const struct entry *entry = from_spot.entry;
+    bool is_object = entry_encoding(entry) == ENTRY_OBJECT;
+    if (is_object) {
+        struct object *object = entry_object(entry);
+        struct shape shape = {entry_type(entry), ENTRY_OBJECT, sizeof object, entry_expiry(entry),
+                              0};
+        uint32_t clock = entry_clock(entry);
+        database_put_shape(db, key, &spot, &shape, &object);
+        entry_set_clock(spot.entry, clock);
+    } else {
+        database_put_copy(db, key, &spot, entry, entry_expiry(entry));
+    }
+    from_spot = database_locate(from_db, from);
+    struct kept kept = take_out(from_db, &from_spot);
+    if (is_object)
+        discard_alone(from_db->store, kept.element, kept.shared);
+    else
+        discard(from_db->store, kept.element, kept.shared);
 }
 
 /* ---- walking ---- */
@@ -426,7 +545,7 @@ struct sweep {
 
 static int64_t sweep_bound(void *context, table_element element) {
     const struct sweep *sweep = context;
-    return entry_expiry(store_entry(sweep->db->store, element));
+    return database_next_expiry(store_entry(sweep->db->store, element));
 }
 
 static void sweep_due(void *context, table_element element) {

@@ -26,6 +26,7 @@ struct store {
     struct pool pool;         /* of the table's segments */
     struct slab slab;
     struct keyspace *keyspace; /* for its secret and its disposal of large values */
+    uint64_t version;          /* changes whenever spots become invalid */
     size_t expiring;           /* entries with an expiry */
     __int128 expiry_sum_ms;    /* of their times, for the average */
     size_t outside_bytes;      /* in blobs and objects of the entries */
@@ -76,6 +77,12 @@ static inline const struct entry *database_prefetch_entry(const struct database 
 }
 static inline void database_prefetch_value(const struct entry *entry) {
     enum { LINE = 64, LINES = 6 }; /* of a blob; from there on the processor sees the pattern */
+    if (entry_encoding(entry) == ENTRY_OBJECT) {
+        const char *object = entry_object(entry);
+        __builtin_prefetch(object);
+        __builtin_prefetch(object + LINE);
+        return;
+    }
     if (entry_encoding(entry) != ENTRY_BLOB) return;
     const char *blob = (const char *)entry_blob(entry);
     for (int i = 0; i < LINES; i++)
@@ -105,6 +112,10 @@ void database_put_blob(struct database *db, const struct key *key, struct spot *
  * way of the change: it is of another key, or its bytes were held. */
 void database_put_copy(struct database *db, const struct key *key, struct spot *spot,
                        const struct entry *from, int64_t expiry);
+/* Give the value of `from`, as it is and with its expiry, to another key, of this or another
+ * database, and remove `from`. Both keys' spots are made anew. */
+void database_move(struct database *from_db, const struct key *from, struct database *db,
+                   const struct key *key);
 /* ENTRY_NO_EXPIRY removes it. */
 void database_set_expiry(struct database *db, struct spot *spot, int64_t expiry);
 /* Remove the entry. spot->entry is NULL afterwards. */
@@ -118,8 +129,11 @@ uint64_t database_scan(const struct database *db, uint64_t cursor, database_visi
 const struct entry *database_random(const struct database *db, uint64_t (*random)(void *),
                                     void *context);
 
-/* Visit the entries of one part of the database that expire at or before `now_ms`; `due` may remove
- * each of them. As table_sweep: false when nothing is due so far, *wrapped at the end. */
+/* The earliest time at which it, or a part of it (a hash's field), expires; ENTRY_NO_EXPIRY. */
+int64_t database_next_expiry(const struct entry *entry);
+/* Visit the entries of one part of the database that expire at or before `now_ms`, wholly or in
+ * part; `due` may remove each of them. As table_sweep: false when nothing is due so far, *wrapped
+ * at the end. */
 bool database_sweep(struct database *db, int64_t now_ms, size_t segments_max,
                     void (*due)(void *context, struct database *db, const struct entry *entry),
                     void *context, bool *wrapped);

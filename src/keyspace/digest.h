@@ -14,19 +14,12 @@
 #ifndef REDSTART_KEYSPACE_DIGEST_H
 #define REDSTART_KEYSPACE_DIGEST_H
 
+#include "base/digest.h"
 #include "keyspace/keyspace.h"
-
-enum { DIGEST_SIZE = 20, DIGEST_TEXT_SIZE = 2 * DIGEST_SIZE };
-
-struct digest {
-    uint8_t bytes[DIGEST_SIZE];
-};
 
 struct digest digest_value(const struct entry *entry);
 struct digest digest_entry(uint32_t database, const struct entry *entry);
 /* Of everything that has not expired at `now_ms`. Walks the whole keyspace. */
 struct digest digest_keyspace(const struct keyspace *keyspace, int64_t now_ms);
-/* Hexadecimal, in lower case, with a zero behind it. */
-void digest_format(const struct digest *digest, char out[DIGEST_TEXT_SIZE + 1]);
 
 #endif

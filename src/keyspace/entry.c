@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "base/number.h"
+#include "keyspace/edit.h"
 
 enum { EMBEDDED_NAME_MAX = 44 }; /* bytes up to which clients expect "embstr" */
 
@@ -46,6 +47,9 @@ int64_t entry_reference_count(const struct entry *e) {
 }
 
 const char *entry_encoding_name(const struct entry *e) {
+    union object_room room;
+    if (entry_type(e) != VALUE_STRING)
+        return object_encoding_name(entry_read_object(e, NULL, &room));
     if (entry_encoding(e) == ENTRY_INTEGER) return "int";
     if (e->flags & ENTRY_MODIFIED) return "raw";
     return entry_string_size(e) <= EMBEDDED_NAME_MAX ? "embstr" : "raw";

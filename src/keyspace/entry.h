@@ -26,16 +26,18 @@ enum {
 #define ENTRY_NO_EXPIRY INT64_MAX
 
 enum entry_encoding {
-    ENTRY_EMBEDDED, /* the value's bytes */
+    ENTRY_EMBEDDED, /* the value's bytes: a string's, or a flat collection's */
     ENTRY_INTEGER,  /* a signed integer, little-endian, of value_size bytes */
     ENTRY_BLOB,     /* pointer to a struct blob that the entry holds */
-    ENTRY_OBJECT,   /* pointer to a structure of the value's type */
+    ENTRY_OBJECT,   /* pointer to a struct object (value/object.h) that the entry owns */
 };
 
 enum entry_flag {
     ENTRY_EXPIRES = 1,
     ENTRY_KEY_BLOB = 2,
-    ENTRY_MODIFIED = 4, /* a string that was changed in part: OBJECT ENCODING says raw */
+    ENTRY_MODIFIED = 4,   /* a string that was changed in part: OBJECT ENCODING says raw */
+    ENTRY_FORMAT = 3 * 8, /* two bits: enum flat_format of a collection's bytes */
+    ENTRY_FORMAT_SHIFT = 3,
 };
 
 struct entry {
@@ -51,6 +53,10 @@ static inline enum value_type entry_type(const struct entry *e) {
 }
 static inline enum entry_encoding entry_encoding(const struct entry *e) {
     return (enum entry_encoding)(e->kind >> 4);
+}
+/* For a collection that is ENTRY_EMBEDDED: enum flat_format. */
+static inline unsigned entry_format(const struct entry *e) {
+    return (e->flags & (unsigned)ENTRY_FORMAT) >> ENTRY_FORMAT_SHIFT;
 }
 static inline size_t entry_expiry_size(const struct entry *e) {
     return (size_t)(e->flags & ENTRY_EXPIRES) << 3;
@@ -115,7 +121,7 @@ size_t entry_string_size(const struct entry *e);
 /* As OBJECT REFCOUNT answers: 2147483647 for the small integers that clients know to be shared by
  * all. */
 int64_t entry_reference_count(const struct entry *e);
-/* "int", "embstr" or "raw" for strings: the names clients expect. */
+/* "int", "embstr" or "raw" for strings, and the names that clients expect for collections. */
 const char *entry_encoding_name(const struct entry *e);
 
 #endif

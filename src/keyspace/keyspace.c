@@ -11,6 +11,7 @@ void keyspace_init(struct keyspace *keyspace, uint32_t databases,
     memcpy(&keyspace->use.random, secret->bytes, sizeof keyspace->use.random);
     keyspace->use.random |= 1; /* xorshift must not begin with 0 */
     epochs_init(&keyspace->epochs);
+    keyspace->world = (struct record_world){&keyspace->epochs, &keyspace->secret};
     keyspace->databases = memory_alloc_zeroed(databases, sizeof *keyspace->databases);
     for (uint32_t i = 0; i < databases; i++)
         keyspace->databases[i] = (struct database){store_open(keyspace), i};
@@ -24,6 +25,8 @@ void keyspace_release(struct keyspace *keyspace) {
     for (uint32_t i = 0; i < keyspace->database_count; i++)
         store_close(keyspace->databases[i].store);
     memory_free(keyspace->databases);
+    for (int i = 0; i < KEYSPACE_BENCHES; i++)
+        buffer_release(&keyspace->benches[i]);
     epochs_release(&keyspace->epochs);
 }
 

@@ -8,6 +8,9 @@
 #include "keyspace/database.h"
 #include "keyspace/use.h"
 #include "struct/epoch.h"
+#include "value/object.h"
+
+enum { KEYSPACE_BENCHES = 4, KEYSPACE_LARGE_MIN = 256 * 1024 };
 
 struct keyspace {
     struct database *databases;
@@ -15,14 +18,16 @@ struct keyspace {
     struct use_policy use; /* what new and touched entries get */
     struct epochs epochs;
     struct hash_secret secret;
-    /* Free these on a worker: a blob of KEYSPACE_LARGE_MIN bytes or more; a whole store. NULL: at
+    struct record_world world;               /* the two, for collections */
+    struct buffer benches[KEYSPACE_BENCHES]; /* where edits of small collections happen */
+    uint32_t benches_used;                   /* a bit for each */
+    /* Free these on a worker: a value of KEYSPACE_LARGE_MIN bytes or more; a whole store. NULL: at
      * once, here. */
     void (*dispose)(void *context, void (*free_it)(void *), void *what);
     void *dispose_context;
 };
 
-enum { KEYSPACE_LARGE_MIN = 256 * 1024 };
-
+/* Stays at its address. */
 void keyspace_init(struct keyspace *keyspace, uint32_t databases, const struct hash_secret *secret);
 void keyspace_release(struct keyspace *keyspace);
 

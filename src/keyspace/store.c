@@ -30,35 +30,57 @@ size_t entry_outside(const struct entry *entry) {
     if (entry->flags & ENTRY_KEY_BLOB) bytes += sizeof(struct blob) + entry_key(entry).size;
     if (entry_encoding(entry) == ENTRY_BLOB)
         bytes += sizeof(struct blob) + entry_blob(entry)->capacity;
+    else if (entry_encoding(entry) == ENTRY_OBJECT)
+        bytes += object_bytes(entry_object(entry));
     return bytes;
 }
 
-static struct blob *key_blob(const struct entry *entry) {
+void entry_release_key(const struct entry *entry) {
     struct blob *blob;
+    if (likely(!(entry->flags & ENTRY_KEY_BLOB))) return;
     memcpy(&blob, entry->rest + entry_expiry_size(entry), sizeof blob);
-    return blob;
+    blob_let_go(blob);
 }
 
 static void let_go(void *blob) {
     blob_let_go(blob);
 }
 
-void entry_release_outside(struct store *store, const struct entry *entry) {
-    if (unlikely(entry->flags & ENTRY_KEY_BLOB)) blob_let_go(key_blob(entry));
-    if (entry_encoding(entry) != ENTRY_BLOB) return;
-    struct blob *blob = entry_blob(entry);
-    const struct keyspace *keyspace = store->keyspace;
-    if (blob->capacity >= KEYSPACE_LARGE_MIN && keyspace->dispose)
-        keyspace->dispose(keyspace->dispose_context, let_go, blob);
+static void release_value(const struct keyspace *keyspace, enum entry_encoding encoding,
+                          void *value) {
+    bool is_blob = encoding == ENTRY_BLOB;
+    size_t size = is_blob ? ((struct blob *)value)->capacity : object_bytes(value);
+    void (*free_it)(void *) = is_blob ? let_go : object_free;
+    if (size >= KEYSPACE_LARGE_MIN && keyspace->dispose)
+        keyspace->dispose(keyspace->dispose_context, free_it, value);
     else
-        blob_let_go(blob);
+        free_it(value);
+}
+
+void entry_release_outside(struct store *store, const struct entry *entry) {
+    entry_release_key(entry);
+    if (entry_encoding(entry) == ENTRY_BLOB)
+        release_value(store->keyspace, ENTRY_BLOB, entry_blob(entry));
+    else if (entry_encoding(entry) == ENTRY_OBJECT)
+        release_value(store->keyspace, ENTRY_OBJECT, entry_object(entry));
+}
+
+static void release_object(void *owner, uint64_t node) {
+    release_value(owner, ENTRY_OBJECT, (void *)(uintptr_t)node);
+}
+
+void store_retire_object(struct store *store, struct object *object) {
+    struct keyspace *keyspace = store->keyspace;
+    epochs_retire(&keyspace->epochs, release_object, keyspace, (uint64_t)(uintptr_t)object,
+                  object_bytes(object));
 }
 
 static void release_visited(void *context, table_element element) {
-    struct store *store = context;
+    const struct store *store = context;
     const struct entry *entry = store_entry(store, element);
-    if (entry->flags & ENTRY_KEY_BLOB) blob_let_go(key_blob(entry));
+    entry_release_key(entry);
     if (entry_encoding(entry) == ENTRY_BLOB) blob_let_go(entry_blob(entry));
+    if (entry_encoding(entry) == ENTRY_OBJECT) object_free(entry_object(entry));
 }
 
 void store_close(void *what) {

@@ -3,6 +3,7 @@
 #define REDSTART_KEYSPACE_STORE_H
 
 #include "keyspace/database.h"
+#include "value/object.h"
 
 struct store *store_open(struct keyspace *keyspace);
 /* Frees everything, on any one thread, once nobody sees it. */
@@ -16,9 +17,31 @@ static inline struct entry *store_entry(const struct store *store, table_element
     return slab_at(&store->slab, element);
 }
 
-/* Let go of what the entry holds outside its block. */
+/* Let go of what the entry holds outside its block; of the key's part of that alone. */
 void entry_release_outside(struct store *store, const struct entry *entry);
+void entry_release_key(const struct entry *entry);
 /* Bytes that it holds outside. */
 size_t entry_outside(const struct entry *entry);
+/* No entry holds this object any more: free it when no view needs it. */
+void store_retire_object(struct store *store, struct object *object);
+
+/* ---- database.c, for edit.c ---- */
+
+/* What an entry shall look like. */
+struct shape {
+    enum value_type type;
+    enum entry_encoding encoding;
+    size_t value_size; /* of the value's part of the block */
+    int64_t expiry;
+    uint8_t flags; /* ENTRY_MODIFIED, ENTRY_FORMAT's bits */
+};
+
+/* Give the key these bytes or this pointer as its value. */
+void database_put_shape(struct database *db, const struct key *key, struct spot *spot,
+                        const struct shape *shape, const void *value);
+/* Can a value of this size stand in the key's block? */
+bool database_fits_block(const struct key *key, size_t value_size, int64_t expiry);
+/* The entry has an object: let it have this one instead. The old one is the caller's. */
+void database_exchange_object(struct database *db, struct spot *spot, struct object *object);
 
 #endif

@@ -229,7 +229,7 @@ static void hash_keys(struct server *server, struct turn_item *item) {
         uint64_t hash = hash_bytes(&server->keyspace.secret, item->request.arguments[i]);
         item->hashes[i] = hash;
         if (turn->key_count == TURN_KEYS) continue;
-        turn->keys[turn->key_count++] = (struct turn_key){db, hash, NULL};
+        turn->keys[turn->key_count++] = (struct turn_key){db, hash, NULL, false};
         database_prefetch_directory(db, hash);
     }
 }
@@ -246,9 +246,13 @@ static void prefetch(struct server *server) {
     for (struct turn_key *key = turn->keys; key < end; key++)
         database_prefetch_bucket(key->database, key->hash);
     for (struct turn_key *key = turn->keys; key < end; key++)
-        key->entry = database_prefetch_entry(key->database, key->hash);
-    for (struct turn_key *key = turn->keys; key < end; key++)
-        if (key->entry) database_prefetch_value(key->entry);
+        key->entry = database_prefetch_entry(key->database, key->hash, &key->is_elsewhere);
+    for (struct turn_key *key = turn->keys; key < end; key++) {
+        if (key->entry)
+            database_prefetch_value(key->entry);
+        else if (key->is_elsewhere)
+            database_prefetch_displaced(key->database, key->hash);
+    }
 }
 
 /* ---- reply ---- */
@@ -363,7 +367,8 @@ void turn_batches(struct server *server) {
     struct turn *turn = &server->turn;
     const struct session *last = turn->queue_last;
     bool at_end = turn->queue_first == NULL;
-    /* What was resumed after a pause has its replies in the outbox, which the batches begin anew. */
+    /* What was resumed after a pause has its replies in the outbox, which the batches begin anew.
+     */
     if (turn->flush_first) flush_all(server);
     while (!at_end) {
         struct session *batch[TURN_BATCH_SESSIONS];

@@ -42,6 +42,7 @@ struct turn_key {
     const struct database *database;
     uint64_t hash;
     const struct entry *entry; /* the likely one, once its bucket was there; NULL: none */
+    bool is_elsewhere;         /* not in its home bucket, if there is one */
 };
 
 struct turn {

@@ -12,7 +12,6 @@
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <x86intrin.h>
 #endif
 
 enum { CALIBRATION_NS = 1000000 };
@@ -67,30 +66,19 @@ static bool cycle_counter_is_steady(void) {
     unsigned a, b, c, d;
     return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & (1u << 8)) != 0;
 }
-static inline uint64_t cycle_counter(void) {
-    return __rdtsc();
-}
 #elif defined(__aarch64__)
 static bool cycle_counter_is_steady(void) {
     return true;
-}
-static inline uint64_t cycle_counter(void) {
-    uint64_t value;
-    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(value));
-    return value;
 }
 #else
 static bool cycle_counter_is_steady(void) {
     return false;
 }
-static inline uint64_t cycle_counter(void) {
-    return 0;
-}
 #endif
 
 static uint64_t ticks_from_cycles(struct io *io) {
     (void)io;
-    return cycle_counter();
+    return io_cycles();
 }
 
 static uint64_t ticks_from_clock(struct io *io) {
@@ -105,13 +93,14 @@ static void calibrate_ticks(struct io_operations *operations) {
     operations->ticks_per_us = 1000.0;
     if (!cycle_counter_is_steady()) return;
     int64_t start_ns = clock_ns(CLOCK_MONOTONIC), end_ns;
-    uint64_t start = cycle_counter(), end;
+    uint64_t start = io_cycles(), end;
     do {
         end_ns = clock_ns(CLOCK_MONOTONIC);
-        end = cycle_counter();
+        end = io_cycles();
     } while (end_ns - start_ns < CALIBRATION_NS);
     if (end <= start) return;
     operations->ticks = ticks_from_cycles;
+    operations->ticks_are_cycles = true;
     operations->ticks_per_us = (double)(end - start) * 1000.0 / (double)(end_ns - start_ns);
 }
 

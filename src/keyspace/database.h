@@ -57,23 +57,31 @@ const struct entry *database_find(const struct database *db, const struct key *k
 struct spot database_locate(struct database *db, const struct key *key);
 
 /* Batch prefetch in four steps, each for the whole batch (see struct/table.h): the directory, the
- * bucket, the entry that the key's tag points to (NULL when there is none), and what stands outside
- * of it. */
+ * bucket, the entry that the key's tag points to (NULL when there is none in its home bucket; it
+ * may then be elsewhere), and what stands outside of the entry, or the entry that is elsewhere. */
 static inline void database_prefetch_directory(const struct database *db, uint64_t hash) {
     table_prefetch_directory(&db->store->table, hash);
 }
 static inline void database_prefetch_bucket(const struct database *db, uint64_t hash) {
     table_prefetch_bucket(&db->store->table, hash);
 }
-static inline const struct entry *database_prefetch_entry(const struct database *db,
-                                                          uint64_t hash) {
-    table_element element = table_candidate(&db->store->table, hash);
+static inline const struct entry *database_prefetch_element(const struct database *db,
+                                                            table_element element) {
     if (element == 0) return NULL;
     enum { HALF_LINE = 32 }; /* every other small entry goes on in the next line */
     const char *entry = slab_at(&db->store->slab, element);
     __builtin_prefetch(entry, 1);
     __builtin_prefetch(entry + HALF_LINE, 1);
     return (const struct entry *)entry;
+}
+static inline const struct entry *database_prefetch_entry(const struct database *db, uint64_t hash,
+                                                          bool *elsewhere) {
+    return database_prefetch_element(db,
+                                     table_candidate_at_home(&db->store->table, hash, elsewhere));
+}
+static inline const struct entry *database_prefetch_displaced(const struct database *db,
+                                                              uint64_t hash) {
+    return database_prefetch_element(db, table_candidate(&db->store->table, hash));
 }
 static inline void database_prefetch_value(const struct entry *entry) {
     enum { LINE = 64, LINES = 6 }; /* of a blob; from there on the processor sees the pattern */

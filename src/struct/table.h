@@ -108,6 +108,11 @@ static inline table_element table_find(const struct table *table, uint64_t hash,
 /* First element whose tag matches (for the batch's prefetch), or 0. */
 static inline table_element table_candidate(const struct table *table, uint64_t hash);
 
+/* The same, as far as it stands in its home bucket. When it may stand elsewhere, that is said, and
+ * the next bucket is brought nearer for table_candidate. */
+static inline table_element table_candidate_at_home(const struct table *table, uint64_t hash,
+                                                    bool *elsewhere);
+
 /* The element that stands there. */
 static inline table_element table_place_element(const struct table_place *place);
 

@@ -189,6 +189,29 @@ static inline table_element table_candidate(const struct table *table, uint64_t 
     return table_find(table, hash, table_matches_any, NULL, NULL);
 }
 
+static inline table_element table_candidate_at_home(const struct table *table, uint64_t hash,
+                                                    bool *elsewhere) {
+    *elsewhere = false;
+    uint64_t word = table_word(table->root, hash);
+    if (unlikely(word == 0)) return 0;
+    const struct table_segment *segment = (const struct table_segment *)table_word_pointer(word);
+    unsigned size = table_word_size(word);
+    unsigned position = table_position(hash, table_word_depth(word));
+    unsigned at = table_home(position, size);
+    const struct table_bucket *bucket = &segment->buckets[at];
+    uint32_t meta = table_bucket_meta(bucket);
+    for (uint32_t mask = table_bucket_match(bucket, position & 0xff); mask != 0; mask &= mask - 1) {
+        unsigned slot = (unsigned)__builtin_ctz(mask);
+        table_element element = table_bucket_element(bucket, slot);
+        if (table_meta_distance(meta, slot) == 0 && element != 0) return element;
+    }
+    if (table_meta_reach(meta) > 0) {
+        *elsewhere = true;
+        __builtin_prefetch(&segment->buckets[at + 1 == size ? 0 : at + 1]);
+    }
+    return 0;
+}
+
 static inline table_element table_place_element(const struct table_place *place) {
     return table_bucket_element(&place->segment->buckets[place->bucket], place->slot);
 }

@@ -1,11 +1,13 @@
 /* record_table.h: the table of large sets and hashes: records of a key, a value and perhaps a time,
  * packed into chunks that are found by hash.
  *
- *     hash, 64 bits:  | 1 to 8 bits | 1 to 8 bits | ...          a trie of nodes; a chunk at depth
- * L has all records with its L bits node                 chunk, some hundred bytes to about 2 KiB
- *     +----+----+---       +------------------+---------------+-----------------------+
- *     |    |  ----+------> | born, L, count.. | tag of each   | records, one behind   |
- *     +----+----+---       +------------------+---------------+ another --------------+
+ *     hash, 64 bits:  | 1 to 10 bits | 1 to 10 bits | ...         a trie of nodes; a chunk of depth
+ *                                                                 L has all records with its L bits
+ *     node                    chunk, 64 bytes to 2 KiB
+ *     +----+----+---       +-----------+-------------------+------+-----------------------------+
+ *     |    |  --+-------->  | born, L,  | tag and size of   | free | records: head, time, key,   |
+ *     +----+----+---       | count ... | each, 2 bytes     |      | value; the last one first   |
+ *                          +-----------+-------------------+------+-----------------------------+
  *
  * Why not a slab block for each and a handle in the segment table: that costs 8 bytes of table, the
  * rounding up of blocks, a pointer's miss for each element, and every element's block has to be
@@ -17,6 +19,11 @@
  * table.h: a cursor is a place in the space of hashes, below 2^48, and survives every split and
  * merge. Records of more than RECORD_INLINE_MAX bytes stand in a block of their own.
  *
+ * A lookup compares the tags of eight records at a time and adds up their sizes on the way: that
+ * sum is where the record stands. So a record costs three bytes beyond its own, a fortieth of the
+ * chunk's header, and its share of what the chunk has free: a chunk takes what the allocator's size
+ * classes have, and moves to the next class when it must.
+ *
  * A frozen copy of the struct is a view of it (value/object.h makes it, with epochs frozen). The
  * struct may be moved by copying it. */
 #ifndef REDSTART_STRUCT_RECORD_TABLE_H
@@ -26,7 +33,7 @@
 #include "struct/epoch.h"
 #include "struct/item.h"
 
-enum { RECORD_INLINE_MAX = 256 };
+enum { RECORD_INLINE_MAX = 240 }; /* bytes of key and value together */
 #define RECORD_NO_EXPIRY INT64_MAX
 
 struct record {
@@ -38,8 +45,10 @@ struct record {
 struct record_table {
     uint64_t root; /* the implementation's */
     uint64_t count;
+    uint64_t chunks;
     size_t bytes;         /* of chunks, nodes and large records */
-    int64_t expiry_bound; /* no record expires before; RECORD_NO_EXPIRY when none does */
+    int64_t expiry_bound; /* no record expires before; RECORD_NO_EXPIRY when none does; a time
+                           * before 1970 counts as 0 in bounds */
     uint64_t expiring;    /* records with a time */
 };
 
@@ -55,8 +64,7 @@ void record_table_release(struct record_table *table);
 
 bool record_table_find(const struct record_table *table, const struct record_world *world,
                        const struct item *key, struct record *out);
-/* Add, or replace value and time. True: it was not there. The value may not point into the table.
- */
+/* Add, or replace value and time. True: it was not there. */
 bool record_table_put(struct record_table *table, const struct record_world *world,
                       const struct record *record);
 /* False: it was not there. */
@@ -73,7 +81,8 @@ bool record_table_random(const struct record_table *table, uint64_t (*random)(vo
                          void *context, struct record *out);
 
 /* Visit records whose time is at or before `now_ms`, at most `max` (it removes none); false when
- * there are none. Skips what the bounds of chunks and nodes exclude; tightens expiry_bound. */
+ * there are none. Skips what the bounds of chunks and nodes exclude; when it did not stop at `max`,
+ * expiry_bound is exact afterwards. `visit` changes nothing. */
 bool record_table_due(struct record_table *table, const struct record_world *world, int64_t now_ms,
                       size_t max, record_visit *visit, void *context);
 

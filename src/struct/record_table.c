@@ -1,0 +1,222 @@
+/* record_table.c: find, put, remove; the end of a table, and a copy of it. What a chunk and the
+ * trie do is in record_table_chunk.c and record_table_node.c. */
+#include "struct/record_table_node.h"
+
+void record_table_init(struct record_table *table) {
+    *table = (struct record_table){.expiry_bound = RECORD_NO_EXPIRY};
+}
+
+bool record_table_find(const struct record_table *table, const struct record_world *world,
+                       const struct item *key, struct record *out) {
+    if (table->root == 0) return false;
+    uint64_t hash = record_hash(world, key);
+    const struct record_chunk *chunk = record_chunk_of(table->root, hash);
+    struct record_place place;
+    if (!chunk_find(chunk, record_tag(hash), key, &place)) return false;
+    record_read(place.at, chunk->slots[place.index].size, out);
+    return true;
+}
+
+/* -- put ----------------------------------------------------------------------------------------
+ */
+
+/* Make the path's chunk private, with room for what `count` and `used` say; false when it was split
+ * instead. */
+static bool make_room(struct record_table *table, const struct record_world *world,
+                      struct record_path *path, size_t count, size_t used) {
+    struct record_chunk *chunk = path->chunk;
+    size_t need = chunk_need(count, used);
+    if ((need > RECORD_CHUNK_MAX || count > RECORD_CHUNK_COUNT) &&
+        chunk->depth < RECORD_DEPTH_MAX && chunk->count > 1) {
+        path_split(table, world, path);
+        return false;
+    }
+    INVARIANT(count <= UINT8_MAX && need <= RECORD_CHUNK_LARGEST);
+    if (need > chunk_size(chunk) || epoch_shared(world->epochs, chunk->born))
+        path_set(table, path, chunk_remake(table, world, chunk, need));
+    return true;
+}
+
+static void count_expiry(struct record_table *table, int64_t old, int64_t expiry) {
+    if (old != RECORD_NO_EXPIRY) table->expiring--;
+    if (expiry != RECORD_NO_EXPIRY) table->expiring++;
+    if (table->expiring == 0) table->expiry_bound = RECORD_NO_EXPIRY;
+}
+
+static void note_expiry(struct record_table *table, struct record_path *path, int64_t expiry) {
+    if (expiry == RECORD_NO_EXPIRY) return;
+    chunk_note_bound(path->chunk, expiry);
+    path_note_bound(table, path, expiry < 0 ? 0 : expiry);
+}
+
+/* The time of the record is no longer in the chunk. */
+static void forget_expiry(struct record_chunk *chunk, int64_t expiry) {
+    if (expiry != RECORD_NO_EXPIRY && (expiry < 0 || chunk_bound(chunk) >= expiry))
+        chunk_tighten_bound(chunk);
+}
+
+static bool exchange(struct record_table *table, const struct record_world *world,
+                     struct record_path *path, unsigned index, int64_t expiry,
+                     const struct record_bytes *bytes) {
+    size_t used = path->chunk->used + bytes->size - path->chunk->slots[index].size;
+    if (!make_room(table, world, path, path->chunk->count, used)) return false;
+    struct record_place place = chunk_place(path->chunk, index);
+    struct record_block *block = record_block_at(place.at);
+    int64_t old = record_expiry_at(place.at);
+    chunk_exchange(path->chunk, place, bytes->bytes, bytes->size);
+    count_expiry(table, old, expiry);
+    if (old != expiry) forget_expiry(path->chunk, old);
+    note_expiry(table, path, expiry);
+    if (block != NULL) record_block_drop(table, world, block);
+    return true;
+}
+
+static bool append(struct record_table *table, const struct record_world *world,
+                   struct record_path *path, int64_t expiry, const struct record_bytes *bytes) {
+    const struct record_chunk *chunk = path->chunk;
+    if (!make_room(table, world, path, chunk->count + 1u, chunk->used + bytes->size)) return false;
+    chunk_append(path->chunk, record_tag(path->hash), bytes->bytes, bytes->size);
+    table->count++;
+    count_expiry(table, RECORD_NO_EXPIRY, expiry);
+    note_expiry(table, path, expiry);
+    return true;
+}
+
+bool record_table_put(struct record_table *table, const struct record_world *world,
+                      const struct record *record) {
+    uint64_t hash = record_hash(world, &record->key);
+    struct record_bytes bytes;
+    struct record_path path;
+    record_write(table, world, record, &bytes);
+    if (table->root == 0) {
+        struct record_chunk *chunk = chunk_create(table, world, 0, chunk_need(1, bytes.size));
+        table->root = chunk_word(chunk);
+    }
+    /* Each turn but the last splits a chunk, and `record` may point into the first one. */
+    path_find(table, world, hash, &path);
+    struct record_place place;
+    bool found = chunk_find(path.chunk, record_tag(hash), &record->key, &place);
+    while (found ? !exchange(table, world, &path, place.index, record->expiry, &bytes)
+                 : !append(table, world, &path, record->expiry, &bytes)) {
+        struct record copy;
+        path_find(table, world, hash, &path);
+        if (!found) continue;
+        record_read(bytes.bytes, bytes.size, &copy);
+        INVARIANT(chunk_find(path.chunk, record_tag(hash), &copy.key, &place));
+    }
+    return !found;
+}
+
+/* -- remove -------------------------------------------------------------------------------------
+ */
+
+bool record_table_remove(struct record_table *table, const struct record_world *world,
+                         const struct item *key) {
+    if (table->root == 0) return false;
+    uint64_t hash = record_hash(world, key);
+    const struct record_chunk *seen = record_chunk_of(table->root, hash);
+    struct record_place place;
+    if (!chunk_find(seen, record_tag(hash), key, &place)) return false;
+
+    struct record_path path;
+    path_find(table, world, hash, &path);
+    if (epoch_shared(world->epochs, path.chunk->born)) {
+        path_set(table, &path, chunk_remake(table, world, path.chunk, 0));
+        place = chunk_place(path.chunk, place.index);
+    }
+    struct record_block *block = record_block_at(place.at);
+    int64_t expiry = record_expiry_at(place.at);
+    chunk_remove(path.chunk, place);
+    if (block != NULL) record_block_drop(table, world, block);
+    table->count--;
+    count_expiry(table, expiry, RECORD_NO_EXPIRY);
+    forget_expiry(path.chunk, expiry);
+
+    if (chunk_is_roomy(path.chunk)) {
+        path_set(table, &path, chunk_remake(table, world, path.chunk, 0));
+    }
+    path_merge(table, world, &path);
+    if (table->count == 0) {
+        INVARIANT(!word_is_node(table->root));
+        chunk_drop(table, world, word_chunk(table->root));
+        table->root = 0;
+    }
+    return true;
+}
+
+/* -- all of it ----------------------------------------------------------------------------------
+ */
+
+static void release_chunk(struct record_chunk *chunk) {
+    struct record_place walk = {0, chunk_end(chunk)};
+    if (chunk->large > 0)
+        while (chunk_step(chunk, &walk))
+            memory_free(record_block_at(walk.at));
+    memory_free(chunk);
+}
+
+/* How many words of the node from this one on are the same. */
+static size_t words_alike(const struct record_node *node, size_t index) {
+    uint64_t word = node->words[index];
+    return word_is_node(word) ? 1 : node_span(node, word_chunk(word)->depth);
+}
+
+static void release_word(uint64_t word) {
+    if (!word_is_node(word)) {
+        release_chunk(word_chunk(word));
+        return;
+    }
+    struct record_node *node = word_node(word);
+    for (size_t i = 0, alike; i < (size_t)1 << node->bits; i += alike) {
+        alike = words_alike(node, i);
+        release_word(node->words[i]);
+    }
+    memory_free(node);
+}
+
+void record_table_release(struct record_table *table) {
+    if (table->root != 0) release_word(table->root);
+    record_table_init(table);
+}
+
+static uint64_t copy_chunk(const struct record_chunk *chunk, uint32_t born) {
+    struct record_chunk *copy = memory_alloc(chunk_size(chunk));
+    memcpy(copy, chunk, chunk_need(chunk->count, 0));
+    memcpy((uint8_t *)copy + chunk_size(chunk) - chunk->used, chunk_end(chunk) - chunk->used,
+           chunk->used);
+    copy->born = born;
+    struct record_place walk = {0, chunk_end(copy)};
+    while (chunk->large > 0 && chunk_step(copy, &walk)) {
+        const struct record_block *block = record_block_at(walk.at);
+        if (block == NULL) continue;
+        struct record_block *other = memory_alloc(record_block_size(block));
+        memcpy(other, block, record_block_size(block));
+        other->born = born;
+        /* The pointer is the last of the record's bytes. */
+        size_t size = copy->slots[walk.index - 1].size;
+        uint8_t *at = (uint8_t *)copy + (walk.at - (const uint8_t *)copy) + size - sizeof other;
+        memcpy(at, &other, sizeof other);
+    }
+    return chunk_word(copy);
+}
+
+static uint64_t copy_word(uint64_t word, uint32_t born) {
+    if (!word_is_node(word)) return copy_chunk(word_chunk(word), born);
+    const struct record_node *node = word_node(word);
+    struct record_node *copy = memory_alloc(node_size(node->bits));
+    *copy = *node;
+    copy->born = born;
+    for (size_t i = 0, alike; i < (size_t)1 << node->bits; i += alike) {
+        alike = words_alike(node, i);
+        uint64_t below = copy_word(node->words[i], born);
+        for (size_t j = 0; j < alike; j++)
+            copy->words[i + j] = below;
+    }
+    return node_word(copy);
+}
+
+void record_table_copy(struct record_table *to, const struct record_table *from,
+                       const struct record_world *world) {
+    *to = *from;
+    if (from->root != 0) to->root = copy_word(from->root, world->epochs->now);
+}

@@ -1,0 +1,420 @@
+/* record_table_chunk.c: one chunk of a record table: how a record stands in it, finding, adding,
+ * removing, and the sizes that chunks have. Knows nothing of the trie.
+ *
+ * A record's bytes:
+ *
+ *     0 sssssss | key, s bytes | value, text                                      most records
+ *     1 1 v e 0 nnn | time, 8 bytes if e | key, integer of n + 1 bytes | value
+ *     1 0 v e 000 0 | key size, 1 byte | time, 8 bytes if e | key | value
+ *     1 0 0 e 000 1 | time, 8 bytes if e | pointer to a struct record_block
+ *
+ * v: the value is an integer, of as many bytes as are left. Integers are little-endian. */
+#include "struct/record_table_node.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+_Static_assert(sizeof(struct record_chunk) == 16, "SIMD loads of slots are aligned with the chunk");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are little-endian");
+
+enum {
+    HEAD_EXTENDED = 0x80,
+    HEAD_KEY_INTEGER = 0x40,
+    HEAD_VALUE_INTEGER = 0x20,
+    HEAD_EXPIRES = 0x10,
+    HEAD_LARGE = 0x01,
+    HEAD_WIDTH = 0x07,
+    HEAD_KEY_MAX = 127,
+    TIME_SIZE = sizeof(int64_t),
+};
+
+/* -- integers -----------------------------------------------------------------------------------
+ */
+
+static unsigned integer_width(int64_t integer) {
+    uint64_t magnitude = (uint64_t)(integer ^ (integer >> 63));
+    return magnitude == 0 ? 1 : (unsigned)(64 - __builtin_clzll(magnitude)) / 8 + 1;
+}
+
+/* Loads the eight bytes that end with it: there is always a chunk's header before a record. */
+static inline int64_t integer_load(const uint8_t *at, size_t width) {
+    int64_t integer;
+    memcpy(&integer, at + width - sizeof integer, sizeof integer);
+    return integer >> (64 - 8 * width);
+}
+
+static inline int64_t time_load(const uint8_t *at) {
+    int64_t when;
+    memcpy(&when, at, sizeof when);
+    return when;
+}
+
+/* -- reading a record ---------------------------------------------------------------------------
+ */
+
+struct record_block *record_block_at(const uint8_t *at) {
+    if ((*at & (HEAD_EXTENDED | HEAD_KEY_INTEGER | HEAD_LARGE)) != (HEAD_EXTENDED | HEAD_LARGE))
+        return NULL;
+    struct record_block *block;
+    memcpy(&block, at + 1 + (*at & HEAD_EXPIRES ? TIME_SIZE : 0), sizeof block);
+    return block;
+}
+
+int64_t record_expiry_at(const uint8_t *at) {
+    if ((*at & (HEAD_EXTENDED | HEAD_EXPIRES)) != (HEAD_EXTENDED | HEAD_EXPIRES))
+        return RECORD_NO_EXPIRY;
+    bool has_key_size = !(*at & (HEAD_KEY_INTEGER | HEAD_LARGE));
+    return time_load(at + 1 + has_key_size);
+}
+
+static struct item text_item(const uint8_t *at, size_t size) {
+    return (struct item){.text = (const char *)at, .size = size};
+}
+
+static void read_block(const struct record_block *block, struct record *out) {
+    out->key = item_make(bytes_make(block->bytes, block->key_size));
+    out->value = item_make(bytes_make(block->bytes + block->key_size, block->value_size));
+}
+
+static void read_extended(const uint8_t *at, size_t size, struct record *out) {
+    const uint8_t *end = at + size;
+    unsigned head = *at;
+    out->expiry = record_expiry_at(at);
+    const struct record_block *block = record_block_at(at);
+    if (block != NULL) {
+        read_block(block, out);
+        return;
+    }
+    size_t key_size = (head & HEAD_WIDTH) + 1;
+    at++;
+    if (!(head & HEAD_KEY_INTEGER)) key_size = *at++;
+    if (head & HEAD_EXPIRES) at += TIME_SIZE;
+    if (head & HEAD_KEY_INTEGER)
+        out->key = item_integer(integer_load(at, key_size));
+    else
+        out->key = text_item(at, key_size);
+    at += key_size;
+    if (head & HEAD_VALUE_INTEGER)
+        out->value = item_integer(integer_load(at, (size_t)(end - at)));
+    else
+        out->value = text_item(at, (size_t)(end - at));
+}
+
+void record_read(const uint8_t *at, size_t size, struct record *out) {
+    if (*at & HEAD_EXTENDED) {
+        read_extended(at, size, out);
+        return;
+    }
+    out->key = text_item(at + 1, *at);
+    out->value = text_item(at + 1 + *at, size - 1 - *at);
+    out->expiry = RECORD_NO_EXPIRY;
+}
+
+static bool extended_key_equal(const uint8_t *at, const struct item *key) {
+    const struct record_block *block = record_block_at(at);
+    if (block != NULL) {
+        char scratch[ITEM_TEXT_MAX];
+        struct bytes bytes = item_bytes(key, scratch);
+        return bytes.size == block->key_size && memcmp(bytes.data, block->bytes, bytes.size) == 0;
+    }
+    size_t time_size = *at & HEAD_EXPIRES ? TIME_SIZE : 0;
+    if (*at & HEAD_KEY_INTEGER)
+        return key->text == NULL &&
+               integer_load(at + 1 + time_size, (*at & HEAD_WIDTH) + 1) == key->integer;
+    return key->text != NULL && at[1] == key->size &&
+           memcmp(at + 2 + time_size, key->text, key->size) == 0;
+}
+
+static inline bool key_equal(const uint8_t *at, const struct item *key) {
+    if (unlikely(*at & HEAD_EXTENDED)) return extended_key_equal(at, key);
+    return key->text != NULL && *at == key->size && memcmp(at + 1, key->text, key->size) == 0;
+}
+
+/* -- writing a record ---------------------------------------------------------------------------
+ */
+
+static void write_large(struct record_table *table, const struct record_world *world,
+                        const struct record *record, uint8_t *at) {
+    char key_scratch[ITEM_TEXT_MAX], value_scratch[ITEM_TEXT_MAX];
+    struct bytes key = item_bytes(&record->key, key_scratch);
+    struct bytes value = item_bytes(&record->value, value_scratch);
+    struct record_block *block = memory_alloc(sizeof *block + key.size + value.size);
+    block->born = world->epochs->now;
+    block->key_size = key.size;
+    block->value_size = value.size;
+    memcpy(block->bytes, key.data, key.size);
+    memcpy(block->bytes + key.size, value.data, value.size);
+    table->bytes += record_block_size(block);
+    memcpy(at, &block, sizeof block);
+}
+
+static uint8_t *write_item(uint8_t *at, const struct item *item, size_t size) {
+    if (size > 0) memcpy(at, item->text ? (const void *)item->text : &item->integer, size);
+    return at + size;
+}
+
+static uint8_t *write_expiry(uint8_t *at, int64_t expiry) {
+    if (expiry == RECORD_NO_EXPIRY) return at;
+    memcpy(at, &expiry, sizeof expiry);
+    return at + sizeof expiry;
+}
+
+void record_write(struct record_table *table, const struct record_world *world,
+                  const struct record *record, struct record_bytes *out) {
+    const struct item *key = &record->key, *value = &record->value;
+    size_t key_size = key->text ? key->size : integer_width(key->integer);
+    size_t value_size = value->text ? value->size : integer_width(value->integer);
+    bool expires = record->expiry != RECORD_NO_EXPIRY;
+    uint8_t *at = out->bytes;
+    if (key->text && key_size <= HEAD_KEY_MAX && value->text && !expires &&
+        key_size + value_size <= RECORD_INLINE_MAX) {
+        *at++ = (uint8_t)key_size;
+        at = write_item(write_item(at, key, key_size), value, value_size);
+        out->size = (size_t)(at - out->bytes);
+        return;
+    }
+    unsigned head = HEAD_EXTENDED | (expires ? HEAD_EXPIRES : 0);
+    if (key_size > RECORD_INLINE_MAX || value_size > RECORD_INLINE_MAX - key_size) {
+        *at++ = (uint8_t)(head | HEAD_LARGE);
+        at = write_expiry(at, record->expiry);
+        write_large(table, world, record, at);
+        out->size = (size_t)(at - out->bytes) + sizeof(void *);
+        return;
+    }
+    if (!value->text) head |= HEAD_VALUE_INTEGER;
+    if (key->text) {
+        *at++ = (uint8_t)head;
+        *at++ = (uint8_t)key_size;
+    } else {
+        *at++ = (uint8_t)(head | HEAD_KEY_INTEGER | (unsigned)(key_size - 1));
+    }
+    at = write_expiry(at, record->expiry);
+    at = write_item(write_item(at, key, key_size), value, value_size);
+    out->size = (size_t)(at - out->bytes);
+}
+
+static void release_node(void *owner, uint64_t node) {
+    (void)owner;
+    memory_free((void *)(uintptr_t)node);
+}
+
+void record_block_drop(struct record_table *table, const struct record_world *world,
+                       struct record_block *block) {
+    size_t size = record_block_size(block);
+    table->bytes -= size;
+    if (epoch_shared(world->epochs, block->born))
+        epochs_retire(world->epochs, release_node, NULL, (uint64_t)(uintptr_t)block, size);
+    else
+        memory_free(block);
+}
+
+/* -- bounds -------------------------------------------------------------------------------------
+ */
+
+/* A time as bounds have it: lower than the time where they cannot have it exactly. */
+static uint64_t bound_of_time(int64_t expiry) {
+    if (expiry == RECORD_NO_EXPIRY) return RECORD_BOUND_NONE;
+    if (expiry < 0) return 0;
+    return (uint64_t)expiry < RECORD_BOUND_NONE ? (uint64_t)expiry : RECORD_BOUND_NONE - 1;
+}
+
+static uint64_t bound_load(const struct record_chunk *chunk) {
+    uint64_t bound = 0;
+    memcpy(&bound, chunk->bound, sizeof chunk->bound);
+    return bound;
+}
+
+static void bound_store(struct record_chunk *chunk, uint64_t bound) {
+    memcpy(chunk->bound, &bound, sizeof chunk->bound);
+}
+
+int64_t chunk_bound(const struct record_chunk *chunk) {
+    uint64_t bound = bound_load(chunk);
+    return bound == RECORD_BOUND_NONE ? RECORD_NO_EXPIRY : (int64_t)bound;
+}
+
+void chunk_note_bound(struct record_chunk *chunk, int64_t expiry) {
+    uint64_t bound = bound_of_time(expiry);
+    if (bound < bound_load(chunk)) bound_store(chunk, bound);
+}
+
+void chunk_tighten_bound(struct record_chunk *chunk) {
+    uint64_t bound = RECORD_BOUND_NONE;
+    struct record_place walk = {0, chunk_end(chunk)};
+    while (chunk_step(chunk, &walk)) {
+        uint64_t each = bound_of_time(record_expiry_at(walk.at));
+        if (each < bound) bound = each;
+    }
+    bound_store(chunk, bound);
+}
+
+/* -- chunks -------------------------------------------------------------------------------------
+ */
+
+/* The allocator's size classes, in units. */
+static const uint8_t classes[] = {4,  5,  6,  7,  8,  10, 12,  14,  16,  20,  24,  28, 32,
+                                  40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 240};
+enum { CLASS_COUNT = sizeof classes };
+
+static unsigned class_of(size_t need) {
+    size_t units = (need + RECORD_CHUNK_UNIT - 1) / RECORD_CHUNK_UNIT;
+    unsigned class = 0;
+    while (class < CLASS_COUNT && classes[class] < units)
+        class ++;
+    INVARIANT(class < CLASS_COUNT);
+    return class;
+}
+
+struct record_chunk *chunk_create(struct record_table *table, const struct record_world *world,
+                                  unsigned depth, size_t need) {
+    uint8_t capacity = classes[class_of(need)];
+    size_t size = (size_t)capacity * RECORD_CHUNK_UNIT;
+    struct record_chunk *chunk = memory_alloc(size);
+    *chunk = (struct record_chunk){
+        .born = world->epochs->now, .depth = (uint8_t)depth, .capacity = capacity};
+    bound_store(chunk, RECORD_BOUND_NONE);
+    table->bytes += size;
+    table->chunks++;
+    return chunk;
+}
+
+struct record_chunk *chunk_remake(struct record_table *table, const struct record_world *world,
+                                  struct record_chunk *chunk, size_t need) {
+    size_t least = chunk_need(chunk->count, chunk->used);
+    struct record_chunk *other =
+        chunk_create(table, world, chunk->depth, need > least ? need : least);
+    uint8_t capacity = other->capacity;
+    memcpy(other, chunk, chunk_need(chunk->count, 0));
+    other->born = world->epochs->now;
+    other->capacity = capacity;
+    memcpy((uint8_t *)other + chunk_size(other) - other->used, chunk_end(chunk) - chunk->used,
+           chunk->used);
+    chunk_drop(table, world, chunk);
+    return other;
+}
+
+void chunk_drop(struct record_table *table, const struct record_world *world,
+                struct record_chunk *chunk) {
+    table->bytes -= chunk_size(chunk);
+    table->chunks--;
+    if (epoch_shared(world->epochs, chunk->born))
+        epochs_retire(world->epochs, release_node, NULL, chunk_word(chunk), chunk_size(chunk));
+    else
+        memory_free(chunk);
+}
+
+bool chunk_is_roomy(const struct record_chunk *chunk) {
+    unsigned class = class_of(chunk_need(chunk->count, chunk->used));
+    return class + 1 < CLASS_COUNT && chunk->capacity > classes[class + 1];
+}
+
+/* -- finding ------------------------------------------------------------------------------------
+ */
+
+#ifdef __SSE2__
+
+enum { SLOTS_A_LOAD = 8 };
+
+static inline __m128i slots_load(const struct record_slot *slots) {
+    return _mm_load_si128((const __m128i *)(const void *)slots);
+}
+/* Sums of the sizes of the lower and the upper four slots. */
+static inline __m128i slots_sums(__m128i slots) {
+    return _mm_sad_epu8(_mm_srli_epi16(slots, 8), _mm_setzero_si128());
+}
+static inline size_t sums_total(__m128i sums) {
+    return (size_t)_mm_cvtsi128_si64(sums) +
+           (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
+}
+/* The first `count` of eight slots, the others zero. */
+static inline __m128i slots_first(__m128i slots, unsigned count) {
+    static const uint16_t masks[2 * SLOTS_A_LOAD] = {0xffff, 0xffff, 0xffff, 0xffff,
+                                                     0xffff, 0xffff, 0xffff, 0xffff};
+    const uint16_t *mask = masks + SLOTS_A_LOAD - count;
+    return _mm_and_si128(slots, _mm_loadu_si128((const __m128i *)(const void *)mask));
+}
+
+bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct item *key,
+                struct record_place *place) {
+    const __m128i wanted = _mm_set1_epi8((char)tag);
+    __m128i sums = _mm_setzero_si128();
+    for (unsigned base = 0; base < chunk->count; base += SLOTS_A_LOAD) {
+        __m128i slots = slots_load(chunk->slots + base);
+        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(slots, wanted)) & 0x5555;
+        unsigned left = chunk->count - base;
+        if (left < SLOTS_A_LOAD) hits &= (1u << 2 * left) - 1;
+        for (; hits != 0; hits &= hits - 1) {
+            unsigned slot = (unsigned)__builtin_ctz(hits) / 2;
+            __m128i upto = _mm_add_epi64(sums, slots_sums(slots_first(slots, slot + 1)));
+            const uint8_t *at = chunk_end(chunk) - sums_total(upto);
+            if (!key_equal(at, key)) continue;
+            *place = (struct record_place){base + slot, at};
+            return true;
+        }
+        sums = _mm_add_epi64(sums, slots_sums(slots));
+    }
+    return false;
+}
+
+#else
+
+bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct item *key,
+                struct record_place *place) {
+    struct record_place walk = {0, chunk_end(chunk)};
+    while (chunk_step(chunk, &walk)) {
+        if (chunk->slots[walk.index - 1].tag != tag || !key_equal(walk.at, key)) continue;
+        *place = (struct record_place){walk.index - 1, walk.at};
+        return true;
+    }
+    return false;
+}
+
+#endif
+
+struct record_place chunk_place(const struct record_chunk *chunk, unsigned index) {
+    size_t sum = 0;
+    for (unsigned i = 0; i <= index; i++)
+        sum += chunk->slots[i].size;
+    return (struct record_place){index, chunk_end(chunk) - sum};
+}
+
+/* -- changing -----------------------------------------------------------------------------------
+ */
+
+void chunk_append(struct record_chunk *chunk, unsigned tag, const uint8_t *bytes, size_t size) {
+    INVARIANT(chunk_need((size_t)chunk->count + 1, chunk->used + size) <= chunk_size(chunk));
+    memcpy((uint8_t *)chunk + chunk_size(chunk) - chunk->used - size, bytes, size);
+    chunk->slots[chunk->count] = (struct record_slot){(uint8_t)tag, (uint8_t)size};
+    chunk->used = (uint16_t)(chunk->used + size);
+    chunk->count++;
+    if (record_block_at(bytes) != NULL) chunk->large++;
+}
+
+void chunk_exchange(struct record_chunk *chunk, struct record_place place, const uint8_t *bytes,
+                    size_t size) {
+    struct record_slot *slot = &chunk->slots[place.index];
+    size_t old_size = slot->size;
+    uint8_t *first = (uint8_t *)chunk + chunk_size(chunk) - chunk->used;
+    uint8_t *at = (uint8_t *)chunk + (place.at - (const uint8_t *)chunk);
+    if (record_block_at(at) != NULL) chunk->large--;
+    if (record_block_at(bytes) != NULL) chunk->large++;
+    INVARIANT(chunk_need(chunk->count, chunk->used - old_size + size) <= chunk_size(chunk));
+    if (size != old_size) {
+        memmove(first + old_size - size, first, (size_t)(at - first));
+        slot->size = (uint8_t)size;
+        chunk->used = (uint16_t)(chunk->used + size - old_size);
+    }
+    memcpy(at + old_size - size, bytes, size);
+}
+
+void chunk_remove(struct record_chunk *chunk, struct record_place place) {
+    size_t size = chunk->slots[place.index].size;
+    uint8_t *first = (uint8_t *)chunk + chunk_size(chunk) - chunk->used;
+    if (record_block_at(place.at) != NULL) chunk->large--;
+    memmove(first + size, first, (size_t)(place.at - first));
+    memmove(&chunk->slots[place.index], &chunk->slots[place.index + 1],
+            (size_t)(chunk->count - place.index - 1) * sizeof chunk->slots[0]);
+    chunk->used = (uint16_t)(chunk->used - size);
+    chunk->count--;
+}

@@ -110,9 +110,10 @@ static void propagate(struct call *call) {
     if (!journal_active(&server->journal)) return;
     if (call->effects_said) {
         journal_end_unit(&server->journal);
-        return;
+    } else {
+        journal_append(&server->journal, call->database->number, call->argv, call->argc);
     }
-    journal_append(&server->journal, call->database->number, call->argv, call->argc);
+    call->session->wrote = server->journal.offset;
 }
 
 static void count_latency(struct command_statistics *counts, uint64_t ticks) {

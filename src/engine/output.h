@@ -1,8 +1,8 @@
 /* output.h: what waits to be sent to one session.
  *
- * Replies are written first into the batch's outbox, a piece of memory that all sessions of the batch share
- * one after another, and sent from there: a session whose peer keeps up owns no output memory. What does not
- * fit or does not leave at once goes into chunks of the session's own.
+ * Replies are written first into the batch's outbox, a piece of memory that all sessions of the
+ * batch share one after another, and sent from there: a session whose peer keeps up owns no output
+ * memory. What does not fit or does not leave at once goes into chunks of the session's own.
  *
  *     piece (in the outbox, this batch only)   chunks (the session's)
  *     +-----------------+                      +--------+   +--------+

@@ -156,15 +156,37 @@ static bool send_some(struct session *session) {
     return true;
 }
 
+/* Is what the replies depend on as safe as was promised? */
+static bool may_send(const struct session *session) {
+    const struct journal *journal = &session->server->journal;
+    if (likely(journal->horizon == JOURNAL_HORIZON_ALL)) return true;
+    uint64_t wanted = journal->horizon_is_strict ? session->depends_on : session->wrote;
+    return wanted <= journal->horizon;
+}
+
+static void await_horizon(struct session *session) {
+    struct turn *turn = &session->server->turn;
+    session->flags &= ~(uint32_t)SESSION_WANTS_WRITE;
+    session_watch(session);
+    if (session->flags & SESSION_AWAITS_HORIZON) return;
+    session->flags |= SESSION_AWAITS_HORIZON;
+    session->horizon_next = turn->horizon_first;
+    turn->horizon_first = session;
+}
+
 bool session_flush(struct session *session) {
     if (session->flags & SESSION_CLOSE_NOW) {
         session->output.piece = bytes_make(NULL, 0);
         return true;
     }
-    bool alive = true;
-    if (session->depends_on <= session->server->journal.horizon) alive = send_some(session);
+    bool alive = true, may_leave = may_send(session);
+    if (may_leave) alive = send_some(session);
     output_keep(&session->output);
     if (!alive) return false;
+    if (!may_leave) {
+        await_horizon(session);
+        return session_check_output(session);
+    }
     size_t left = output_pending(&session->output);
     if (left == 0 && (session->flags & SESSION_CLOSE_AFTER_REPLY)) return false;
     if (left > 0)

@@ -26,10 +26,11 @@ enum session_flag {
     SESSION_QUEUED = 1 << 9,       /* stands in the server's list of sessions with work */
     SESSION_WANTS_WRITE = 1 << 10, /* output waits for the peer */
     SESSION_IN_BATCH = 1 << 11,
-    SESSION_INTERNAL = 1 << 12,  /* has no socket: scripts, replay, tests */
-    SESSION_FLUSHING = 1 << 13,  /* in the turn's list of sessions with output */
-    SESSION_MORE = 1 << 14,      /* its input may hold a whole request: parse before receiving */
-    SESSION_IN_OUTBOX = 1 << 15, /* its reply is being written into the outbox, not a chunk */
+    SESSION_INTERNAL = 1 << 12, /* has no socket: scripts, replay, tests */
+    SESSION_FLUSHING = 1 << 13, /* in the turn's list of sessions with output */
+    SESSION_MORE = 1 << 14,     /* its input may hold a whole request: parse before receiving */
+    SESSION_AWAITS_HORIZON = 1 << 17, /* in the server's list of those whose replies wait */
+    SESSION_IN_OUTBOX = 1 << 15,      /* its reply is being written into the outbox, not a chunk */
 };
 
 enum session_class {
@@ -59,6 +60,7 @@ struct session {
     struct reply *muted; /* while a command runs whose reply is not wanted: the real one */
     struct output output;
     uint64_t depends_on;         /* journal offset that the newest reply depends on */
+    uint64_t wrote;              /* journal offset behind the session's last own change */
     int64_t soft_limit_since_ms; /* output over its soft limit since; 0: is not */
 
     const char *protocol_error; /* found by the parser, to be answered behind what came before */
@@ -71,12 +73,13 @@ struct session {
     char *name;         /* NULL: none */
     char *library_name; /* CLIENT SETINFO */
     char *library_version;
-    struct session *queue_next; /* of the sessions with work */
-    struct session *flush_next; /* of the sessions with output */
-    struct session *close_next; /* of the sessions to close */
-    char *reply_base;           /* where the reply being written began in its piece or chunk */
-    uint32_t index;             /* in the registry's array */
-    uint32_t watched;           /* interest that the poller knows */
+    struct session *queue_next;   /* of the sessions with work */
+    struct session *flush_next;   /* of the sessions with output */
+    struct session *close_next;   /* of the sessions to close */
+    struct session *horizon_next; /* of the sessions that wait for the horizon */
+    char *reply_base;             /* where the reply being written began in its piece or chunk */
+    uint32_t index;               /* in the registry's array */
+    uint32_t watched;             /* interest that the poller knows */
 };
 
 /* Requests that were parsed and could not run yet: CLIENT PAUSE, later blocking. The words are

@@ -70,6 +70,22 @@ void turn_forget(struct server *server, struct session *session) {
             link = &(*link)->flush_next;
         *link = session->flush_next;
     }
+    if (session->flags & SESSION_AWAITS_HORIZON) {
+        struct session **link = &turn->horizon_first;
+        while (*link != session)
+            link = &(*link)->horizon_next;
+        *link = session->horizon_next;
+    }
+}
+
+void turn_horizon_moved(struct server *server) {
+    struct turn *turn = &server->turn;
+    while (turn->horizon_first) {
+        struct session *session = turn->horizon_first;
+        turn->horizon_first = session->horizon_next;
+        session->flags &= ~(uint32_t)SESSION_AWAITS_HORIZON;
+        session_flush_later(session);
+    }
 }
 
 /* ---- gather ---- */

@@ -50,6 +50,7 @@ struct turn {
     uint32_t item_count;
     struct session *queue_first, *queue_last; /* sessions with work, in line */
     struct session *flush_first;              /* sessions with output */
+    struct session *horizon_first;            /* sessions whose output waits for the horizon */
     struct request_arena arena;
     char *inbox, *outbox;
     size_t inbox_used, outbox_used;
@@ -69,6 +70,8 @@ void turn_release(struct turn *turn);
 
 /* Take the session out of all lists (it is about to be freed). */
 void turn_forget(struct server *server, struct session *session);
+/* The horizon moved: what waited for it is to be sent now. */
+void turn_horizon_moved(struct server *server);
 /* Put the session in line, if it is not. */
 void turn_enqueue(struct server *server, struct session *session);
 /* Serve the sessions in line, each once, until the turn's time is over. Those with more work are in

@@ -27,11 +27,13 @@ struct journal {
     uint64_t offset;    /* behind the last byte appended */
     uint64_t committed; /* behind the last byte handed over */
     uint64_t horizon;
-    struct buffer pending; /* [committed, offset) */
-    int64_t database;      /* that the last command was for, -1: unknown, SELECT comes first */
-    bool unit_open;        /* between begin and end of a unit */
-    uint32_t unit_count;   /* commands in it so far */
-    size_t unit_start;     /* where in pending its first command begins */
+    bool horizon_is_strict; /* it holds for every reply; else for those to the session's own writes
+                             */
+    struct buffer pending;  /* [committed, offset) */
+    int64_t database;       /* that the last command was for, -1: unknown, SELECT comes first */
+    bool unit_open;         /* between begin and end of a unit */
+    uint32_t unit_count;    /* commands in it so far */
+    size_t unit_start;      /* where in pending its first command begins */
     struct journal_reader readers[JOURNAL_READERS_MAX];
     uint32_t reader_count;
 };

@@ -1,0 +1,520 @@
+/* aof.c: jobs that write the append-only file, and when they are given to the worker.
+ *
+ * A job is made and ended on the engine's thread, and worked on one at a time in the lane
+ * IO_LANE_SYNC; in between `disk` and the job are the worker's. */
+#include "journal/aof.h"
+
+#include "base/crc.h"
+#include "base/invariant.h"
+#include "base/memory.h"
+#include <errno.h>
+#include <stdio.h>
+
+struct aof_job {
+    struct aof_job *next;
+    struct aof *aof;
+    struct buffer bytes;
+    uint64_t end;   /* the journal's offset behind them */
+    char *opens;    /* begin the increment of this name first; NULL: go on. Owned */
+    char *manifest; /* the text that has it; owned */
+    size_t manifest_size;
+    uint64_t safe;        /* bytes of the file that are on disk for sure */
+    struct aof_disk from; /* with `recovers`: take everything behind this back first */
+    bool recovers;
+    bool syncs;
+    bool closes;
+    bool opened; /* result: the new increment is there, the one before complete */
+    int error;   /* result: 0 or an errno */
+};
+
+/* ---- files ---- */
+
+void aof_path(const struct aof *aof, const char *name, struct buffer *out) {
+    buffer_clear(out);
+    buffer_append_format(out, "%s/%s", aof->directory, name);
+    buffer_append_byte(out, 0);
+}
+
+static int write_all(struct io *io, io_file file, struct bytes bytes) {
+    while (bytes.size > 0) {
+        int64_t written = io->operations->write(io, file, bytes.data, bytes.size);
+        if (written < 0) return (int)-written;
+        if (written == 0) return EIO;
+        bytes = bytes_make(bytes.data + written, bytes.size - (size_t)written);
+    }
+    return 0;
+}
+
+/* A new file of these bytes in the folder, in the place of an old one. 0 or an errno. */
+static int replace_file(const struct aof *aof, const char *name, struct bytes text) {
+    const struct io_operations *files = aof->io->operations;
+    struct buffer path = {0}, temporary = {0};
+    aof_path(aof, name, &path);
+    buffer_append_format(&temporary, "%s/temp-%s", aof->directory, name);
+    buffer_append_byte(&temporary, 0);
+    io_file file =
+        files->open(aof->io, temporary.data, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
+    int error = file < 0 ? -file : write_all(aof->io, file, text);
+    if (file >= 0) {
+        if (!error) error = -files->sync(aof->io, file, false);
+        files->close(aof->io, file);
+        if (!error) error = -files->rename(aof->io, temporary.data, path.data);
+        if (!error) error = -files->sync_directory(aof->io, aof->directory);
+        if (error) files->remove(aof->io, temporary.data);
+    }
+    buffer_release(&path);
+    buffer_release(&temporary);
+    return error;
+}
+
+static void manifest_name(const struct aof *aof, struct buffer *out) {
+    buffer_clear(out);
+    buffer_append_format(out, "%s.manifest", aof->name);
+    buffer_append_byte(out, 0);
+}
+
+int aof_write_manifest(const struct aof *aof, const struct manifest *manifest) {
+    struct buffer text = {0}, name = {0};
+    manifest_format(manifest, &text);
+    manifest_name(aof, &name);
+    int error = replace_file(aof, name.data, buffer_bytes(&text));
+    buffer_release(&text);
+    buffer_release(&name);
+    return -error;
+}
+
+/* The whole file; false and why when it cannot be had. */
+static bool read_file(const struct aof *aof, const char *path, uint64_t size_max,
+                      struct buffer *out, char *error, size_t error_size) {
+    const struct io_operations *files = aof->io->operations;
+    enum { STEP = 64 * 1024 };
+    io_file file = files->open(aof->io, path, IO_READ, 0);
+    int64_t got = file;
+    while (got >= 0 && out->size <= size_max) {
+        got = files->read(aof->io, file, buffer_reserve(out, STEP), STEP);
+        if (got <= 0) break;
+        out->size += (size_t)got;
+    }
+    if (file >= 0) files->close(aof->io, file);
+    if (got == 0) return true;
+    if (got < 0)
+        snprintf(error, error_size, "%s: %s", path, strerror((int)-got));
+    else
+        snprintf(error, error_size, "%s is larger than a manifest can be", path);
+    return false;
+}
+
+bool aof_read_manifest(struct aof *aof, char *error, size_t error_size) {
+    struct buffer name = {0}, path = {0}, text = {0};
+    struct io_file_status status;
+    manifest_name(aof, &name);
+    aof_path(aof, name.data, &path);
+    manifest_release(&aof->manifest);
+    bool good = true;
+    if (aof->io->operations->status(aof->io, path.data, &status) != -ENOENT) {
+        char reason[256];
+        good = read_file(aof, path.data, MANIFEST_SIZE_MAX, &text, error, error_size);
+        if (good && !manifest_parse(&aof->manifest, buffer_bytes(&text), reason, sizeof reason)) {
+            snprintf(error, error_size, "%s: %s", path.data, reason);
+            good = false;
+        }
+    }
+    buffer_release(&name);
+    buffer_release(&path);
+    buffer_release(&text);
+    return good;
+}
+
+static uint64_t size_of(const struct aof *aof, const char *name) {
+    struct buffer path = {0};
+    struct io_file_status status = {0};
+    aof_path(aof, name, &path);
+    bool found = aof->io->operations->status(aof->io, path.data, &status) == 0;
+    buffer_release(&path);
+    return found ? status.size : 0;
+}
+
+/* ---- the worker's part ---- */
+
+static int write_counted(struct aof *aof, struct bytes bytes) {
+    aof->disk.size += bytes.size;
+    return write_all(aof->io, aof->disk.file, bytes);
+}
+
+static int write_announced(struct aof *aof, const struct aof_job *job, int64_t now_ms) {
+    struct bytes bytes = buffer_bytes(&job->bytes);
+    struct annotation annotation = {
+        .offset = job->end - bytes.size,
+        .time_ms = now_ms,
+        .bytes = bytes.size,
+        .crc = crc64(0, bytes),
+        .safe = job->safe,
+    };
+    memcpy(annotation.id, aof->id, sizeof annotation.id);
+    struct buffer line = {0};
+    annotation_format(&annotation, &line);
+    int error = write_counted(aof, buffer_bytes(&line));
+    buffer_release(&line);
+    return error ? error : write_counted(aof, bytes);
+}
+
+/* "#TS:1763712000": what aof-timestamp-enabled means in Redis. */
+static int write_timestamp(struct aof *aof, int64_t now_ms) {
+    char text[64];
+    if (!aof->timestamps || aof->disk.stamped_s == now_ms / 1000) return 0;
+    aof->disk.stamped_s = now_ms / 1000;
+    int size = snprintf(text, sizeof text, "#TS:%lld\r\n", (long long)aof->disk.stamped_s);
+    return write_counted(aof, bytes_make(text, (size_t)size));
+}
+
+/* The file before gets all it has on disk; then it is closed, and the manifest names the new one.
+ */
+static int open_increment(struct aof *aof, struct aof_job *job) {
+    const struct io_operations *files = aof->io->operations;
+    struct buffer path = {0}, name = {0};
+    aof_path(aof, job->opens, &path);
+    manifest_name(aof, &name);
+    io_file file =
+        files->open(aof->io, path.data, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
+    int error = file < 0 ? -file : 0;
+    if (!error && aof->disk.file != IO_NONE) error = -files->sync(aof->io, aof->disk.file, true);
+    if (!error) error = replace_file(aof, name.data, bytes_make(job->manifest, job->manifest_size));
+    if (error && file >= 0) files->close(aof->io, file);
+    if (!error) {
+        if (aof->disk.file != IO_NONE) files->close(aof->io, aof->disk.file);
+        aof->disk = (struct aof_disk){.file = file};
+        job->safe = 0;
+        job->opened = true;
+    }
+    buffer_release(&path);
+    buffer_release(&name);
+    return error;
+}
+
+static int recover(struct aof *aof, const struct aof_job *job) {
+    int error = -aof->io->operations->truncate(aof->io, aof->disk.file, job->from.size);
+    if (!error) aof->disk = job->from;
+    return error;
+}
+
+static int work_on(struct aof *aof, struct aof_job *job) {
+    int64_t now_ms = io_wall_us(aof->io) / 1000;
+    int error = job->recovers ? recover(aof, job) : 0;
+    if (!error && job->opens) error = open_increment(aof, job);
+    if (!error && job->bytes.size > 0) error = write_timestamp(aof, now_ms);
+    if (!error && job->bytes.size > 0) error = write_announced(aof, job, now_ms);
+    if (!error && job->syncs) error = -aof->io->operations->sync(aof->io, aof->disk.file, true);
+    if (!error && job->closes) {
+        aof->io->operations->close(aof->io, aof->disk.file);
+        aof->disk.file = IO_NONE;
+    }
+    return error;
+}
+
+static void work(void *context) {
+    struct aof_job *job = context;
+    job->error = work_on(job->aof, job);
+}
+
+/* ---- jobs ---- */
+
+static void job_free(struct aof_job *job) {
+    buffer_release(&job->bytes);
+    memory_free(job->opens);
+    memory_free(job->manifest);
+    memory_free(job);
+}
+
+static struct aof_job *add_job(struct aof *aof) {
+    struct aof_job *job = memory_alloc_zeroed(1, sizeof *job);
+    job->aof = aof;
+    job->end = aof->appended;
+    if (aof->last)
+        aof->last->next = job;
+    else
+        aof->first = job;
+    aof->last = job;
+    return job;
+}
+
+static void free_jobs(struct aof_job **first) {
+    while (*first) {
+        struct aof_job *job = *first;
+        *first = job->next;
+        job_free(job);
+    }
+}
+
+static struct aof_job **end_of(struct aof_job **first) {
+    while (*first)
+        first = &(*first)->next;
+    return first;
+}
+
+/* ---- the horizon ---- */
+
+static void move_horizon(struct aof *aof) {
+    struct journal *journal = aof->journal;
+    if (!aof->is_reading || (aof->policy != AOF_ALWAYS && !aof->lags)) {
+        journal->horizon = JOURNAL_HORIZON_ALL;
+    } else {
+        journal->horizon = aof->synced_offset;
+    }
+    journal->horizon_is_strict = aof->policy == AOF_ALWAYS && !aof_failing(aof);
+    aof->moved(aof->context);
+}
+
+/* ---- the engine's part ---- */
+
+static void fail(struct aof *aof, struct aof_job *job) {
+    if (aof->error != job->error)
+        log_warning(aof->log,
+                    "Error writing to the AOF file: %s; writes are refused until it works again",
+                    strerror(job->error));
+    aof->error = job->error;
+    aof->recovers = true;
+    /* All that is not surely on disk waits again, in its order. */
+    *end_of(&aof->kept) = job;
+    *end_of(&aof->kept) = aof->first;
+    aof->first = aof->kept;
+    aof->kept = NULL;
+    if (!aof->last) aof->last = job;
+}
+
+static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
+    if (aof->error) log_notice(aof->log, "The AOF file can be written again");
+    aof->error = 0;
+    aof->written = job->end;
+    aof->file_size = aof->disk.size;
+    if (!job->syncs && aof->policy != AOF_NO) {
+        *end_of(&aof->kept) = job;
+        return;
+    }
+    free_jobs(&aof->kept);
+    aof->synced = aof->disk;
+    if (job->syncs) aof->safe_size = aof->disk.size;
+    aof->synced_offset = job->end;
+    aof->synced_us = now_us;
+    aof->waiting_since_us = aof->first ? aof->submitted_us : 0;
+    aof->lags = false;
+    job_free(job);
+}
+
+/* Whatever else became of the job: what was written before it is on disk, and is not to be written
+ * again; what comes from now on goes into the new file. */
+static void pass_opening(struct aof *aof, struct aof_job *job) {
+    if (!job->opened) return;
+    free_jobs(&aof->kept);
+    aof->synced = (struct aof_disk){.file = aof->disk.file};
+    aof->safe_size = 0;
+    memory_free(job->opens);
+    memory_free(job->manifest);
+    job->opens = job->manifest = NULL;
+    job->opened = false;
+}
+
+static void done(void *context) {
+    struct aof_job *job = context;
+    struct aof *aof = job->aof;
+    int64_t now_us = io_monotonic_us(aof->io);
+    aof->running = NULL;
+    job->next = NULL;
+    pass_opening(aof, job);
+    if (job->error) {
+        aof->retry_us = now_us + AOF_RETRY_US;
+        fail(aof, job);
+    } else {
+        succeed(aof, job, now_us);
+    }
+    move_horizon(aof);
+    aof_step(aof, now_us);
+}
+
+static bool wants_sync(const struct aof *aof, int64_t now_us) {
+    if (aof->policy == AOF_ALWAYS) return true;
+    return aof->policy == AOF_EVERYSEC && now_us - aof->synced_us >= AOF_SYNC_US;
+}
+
+/* Is there anything to do for the worker, and is it time? */
+static bool is_due(const struct aof *aof, int64_t now_us) {
+    if (aof->running) return false;
+    if (aof->error && now_us < aof->retry_us) return false;
+    if (!aof->first) return aof->kept && wants_sync(aof, now_us);
+    if (aof->policy == AOF_ALWAYS || aof->first != aof->last || aof->first->opens ||
+        aof->first->closes)
+        return true;
+    return aof->first->bytes.size >= AOF_GATHER_MAX || now_us - aof->submitted_us >= AOF_GATHER_US;
+}
+
+/* The disk is behind: from now on writers feel it. */
+static void check_lag(struct aof *aof, int64_t now_us) {
+    if (aof->lags || aof->policy != AOF_EVERYSEC || aof->waiting_since_us == 0 ||
+        now_us - aof->waiting_since_us < AOF_LAG_US)
+        return;
+    aof->lags = true;
+    aof->delayed++;
+    log_notice(aof->log, "Asynchronous AOF fsync is taking too long (disk is busy?). Replies to "
+                         "writes wait for it; this may slow down clients.");
+    move_horizon(aof);
+}
+
+void aof_step(struct aof *aof, int64_t now_us) {
+    check_lag(aof, now_us);
+    if (!is_due(aof, now_us)) return;
+    struct aof_job *job = aof->first ? aof->first : add_job(aof);
+    aof->first = job->next;
+    if (!aof->first) aof->last = NULL;
+    job->next = NULL;
+    job->syncs = job->closes || wants_sync(aof, now_us);
+    job->recovers = aof->recovers;
+    job->from = aof->synced;
+    job->safe = aof->safe_size;
+    aof->recovers = false;
+    aof->running = job;
+    aof->submitted_us = now_us;
+    aof->io->operations->submit(aof->io, IO_LANE_SYNC, work, done, job);
+}
+
+int64_t aof_due_us(const struct aof *aof) {
+    if (aof->running) {
+        bool can_lag = aof->policy == AOF_EVERYSEC && !aof->lags && aof->waiting_since_us != 0;
+        return can_lag ? aof->waiting_since_us + AOF_LAG_US : INT64_MAX;
+    }
+    if (aof->error) return aof->retry_us;
+    if (aof->first) return aof->submitted_us + AOF_GATHER_US;
+    if (aof->kept) return aof->synced_us + AOF_SYNC_US;
+    return INT64_MAX;
+}
+
+static void consume(void *context, uint64_t offset, struct bytes bytes) {
+    struct aof *aof = context;
+    INVARIANT(offset == aof->appended);
+    struct aof_job *job = aof->last;
+    if (!job || job->closes || job->bytes.size >= AOF_STRETCH_MAX) job = add_job(aof);
+    buffer_append(&job->bytes, bytes.data, bytes.size);
+    aof->appended = offset + bytes.size;
+    job->end = aof->appended;
+    if (aof->waiting_since_us == 0) aof->waiting_since_us = io_monotonic_us(aof->io);
+}
+
+/* ---- beginning and end ---- */
+
+void aof_init(struct aof *aof, const struct aof_options *options) {
+    *aof = (struct aof){
+        .io = options->io,
+        .log = options->log,
+        .journal = options->journal,
+        .directory = memory_copy_text(options->directory),
+        .name = memory_copy_text(options->name),
+        .policy = AOF_EVERYSEC,
+        .disk = {.file = IO_NONE},
+        .synced = {.file = IO_NONE},
+        .moved = options->moved,
+        .context = options->context,
+    };
+    memcpy(aof->id, options->id, ANNOTATION_ID_SIZE);
+}
+
+void aof_release(struct aof *aof) {
+    INVARIANT(!aof->running);
+    if (aof->disk.file != IO_NONE) aof->io->operations->close(aof->io, aof->disk.file);
+    free_jobs(&aof->first);
+    free_jobs(&aof->kept);
+    manifest_release(&aof->manifest);
+    memory_free(aof->directory);
+    memory_free(aof->name);
+}
+
+static void add_sizes(struct aof *aof, const char *last) {
+    aof->others_size = 0;
+    for (size_t i = 0; i < aof->manifest.count; i++) {
+        const struct manifest_file *file = &aof->manifest.files[i];
+        if (file->type != MANIFEST_HISTORY && strcmp(file->name, last) != 0)
+            aof->others_size += size_of(aof, file->name);
+    }
+}
+
+static const struct manifest_file *last_increment(const struct manifest *manifest) {
+    const struct manifest_file *last = NULL;
+    for (size_t i = 0; i < manifest->count; i++)
+        if (manifest->files[i].type == MANIFEST_INCREMENT) last = &manifest->files[i];
+    return last;
+}
+
+int aof_start(struct aof *aof, int64_t now_us) {
+    const struct io_operations *files = aof->io->operations;
+    INVARIANT(!aof->is_reading && !aof->running && aof->disk.file == IO_NONE);
+    int result = files->make_directory(aof->io, aof->directory, 0755);
+    if (result == 0) result = files->sync_directory(aof->io, ".");
+    if (result < 0 && result != -EEXIST) return result;
+    struct manifest wanted;
+    manifest_copy(&wanted, &aof->manifest);
+    const struct manifest_file *last = last_increment(&wanted);
+    bool is_new = last == NULL;
+    if (is_new) last = manifest_add_increment(&wanted, aof->name, (int64_t)aof->journal->offset);
+    struct buffer path = {0};
+    aof_path(aof, last->name, &path);
+    io_file file = files->open(aof->io, path.data,
+                               IO_WRITE | IO_CREATE | IO_APPEND | (is_new ? IO_TRUNCATE : 0), 0644);
+    buffer_release(&path);
+    /* What an earlier process wrote, and was killed before it was on disk, is relied on from now.
+     */
+    result = file < 0 ? file
+             : is_new ? aof_write_manifest(aof, &wanted)
+                      : files->sync(aof->io, file, false);
+    if (result < 0) {
+        if (file >= 0) files->close(aof->io, file);
+        manifest_release(&wanted);
+        return result;
+    }
+    manifest_release(&aof->manifest);
+    aof->manifest = wanted;
+    add_sizes(aof, last->name);
+    uint64_t size = is_new ? 0 : size_of(aof, last->name);
+    journal_add_reader(aof->journal, consume, aof);
+    aof->disk = (struct aof_disk){.file = file, .size = size};
+    aof->synced = aof->disk;
+    aof->safe_size = 0;
+    aof->file_size = size;
+    aof->appended = aof->written = aof->synced_offset = aof->journal->offset;
+    aof->synced_us = now_us;
+    aof->submitted_us = now_us - AOF_GATHER_US;
+    aof->is_reading = true;
+    move_horizon(aof);
+    return 0;
+}
+
+void aof_stop(struct aof *aof) {
+    if (!aof->is_reading) return;
+    journal_remove_reader(aof->journal, consume, aof);
+    struct aof_job *job = add_job(aof);
+    job->closes = true;
+    aof->is_reading = false;
+    move_horizon(aof);
+    aof_step(aof, io_monotonic_us(aof->io));
+}
+
+void aof_roll(struct aof *aof) {
+    INVARIANT(aof->is_reading);
+    journal_commit(aof->journal);
+    struct aof_job *job = add_job(aof);
+    struct buffer text = {0};
+    const struct manifest_file *file =
+        manifest_add_increment(&aof->manifest, aof->name, (int64_t)aof->appended);
+    job->opens = memory_copy_text(file->name);
+    manifest_format(&aof->manifest, &text);
+    job->manifest = text.data;
+    job->manifest_size = text.size;
+    aof->others_size += aof->file_size;
+    aof->file_size = 0;
+}
+
+void aof_set_policy(struct aof *aof, enum aof_policy policy) {
+    aof->policy = policy;
+    if (policy == AOF_NO && !aof->running) {
+        free_jobs(&aof->kept);
+        aof->synced = aof->disk;
+    }
+    aof->lags = false;
+    move_horizon(aof);
+}

@@ -1,0 +1,55 @@
+/* replay.h: reading an append-only file: its commands, one after another.
+ *
+ * Stretches that are announced (annotation.h) are checked before any command of them is run. What
+ * is not announced, because another server wrote it, is run command by command. Requests between
+ * MULTI and EXEC are handed over together, when the EXEC is there. Other lines that begin with #
+ * are skipped.
+ *
+ * How a file may end badly:
+ *     torn     a stretch, command or unit is not whole, or what follows the last whole one is none
+ *              of these: a crash's leftovers, which may be cut
+ *     rotten   the same, but it was safe on disk once: cutting there would lose what was safe
+ *     refused  a command could not be run, or the file not be read */
+#ifndef REDSTART_JOURNAL_REPLAY_H
+#define REDSTART_JOURNAL_REPLAY_H
+
+#include "base/buffer.h"
+#include "io/io.h"
+#include "journal/annotation.h"
+#include "resp/request.h"
+
+enum replay_result { REPLAY_MORE, REPLAY_DONE, REPLAY_TORN, REPLAY_ROTTEN, REPLAY_REFUSED };
+
+/* Run one. False, and why in `error`: it cannot be. May take the request's blobs. */
+typedef bool replay_execute(void *context, struct request *request, char *error, size_t error_size);
+
+struct replay_held;
+
+struct replay {
+    struct io *io;
+    io_file file;
+    uint64_t offset; /* in the file, of the next byte to parse */
+    uint64_t good;   /* behind the last command or unit that was executed, and lines that follow */
+    uint64_t commands;
+    bool announced; /* at least one stretch was */
+    struct annotation last;
+    char error[256]; /* what is wrong */
+
+    struct buffer input;
+    size_t position; /* in it */
+    bool at_end;     /* nothing more to read */
+    bool begun;
+    struct request_parser parser;
+    struct request_arena arena;
+    struct replay_held *held_first, *held_last; /* between MULTI and EXEC */
+    bool in_unit;
+};
+
+/* From `offset` on (behind an RDB preamble). 0 or a negative errno. */
+int replay_open(struct replay *replay, struct io *io, const char *path, uint64_t offset);
+void replay_close(struct replay *replay);
+/* Execute about so many commands. Behind another result than REPLAY_MORE only replay_close. */
+enum replay_result replay_step(struct replay *replay, size_t commands_max, replay_execute *execute,
+                               void *context);
+
+#endif

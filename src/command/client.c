@@ -134,6 +134,30 @@ void command_client_unpause(struct call *call) {
     reply_ok(call->reply);
 }
 
+/* ---- waiting ---- */
+
+void command_client_unblock(struct call *call) {
+    int64_t id;
+    bool with_error = false;
+    if (call->argc > 4) {
+        call_error(call,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                   "CLIENT HELP.",
+                   (int)call->argv[1].size, call->argv[1].data);
+        return;
+    }
+    if (call->argc == 4) {
+        with_error = call_argument_is(call, 3, "error");
+        if (!with_error && !call_argument_is(call, 3, "timeout")) {
+            call_error(call, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+            return;
+        }
+    }
+    if (!call_parse_i64(call, 2, &id, NULL)) return;
+    struct session *session = server_find_session(call->server, (uint64_t)id);
+    reply_integer(call->reply, session != NULL && waiting_unblock(session, with_error));
+}
+
 /* ---- LIST and KILL ---- */
 
 struct filter {

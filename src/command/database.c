@@ -24,9 +24,9 @@ static void flush(struct call *call, uint32_t first, uint32_t end) {
     for (uint32_t i = first; i < end; i++) {
         keys += database_count(&keyspace->databases[i]);
         if (database_count(&keyspace->databases[i]) > 0) keyspace_flush(keyspace, i);
-        call_changed_database(call, &keyspace->databases[i], 0);
     }
-    call->changes += keys;
+    call_changed_database(call, end - first == 1 ? &keyspace->databases[first] : NULL,
+                          keys > 0 ? keys : 1);
     reply_ok(call->reply);
 }
 
@@ -52,5 +52,6 @@ void command_swapdb(struct call *call) {
     }
     keyspace_swap(keyspace, (uint32_t)a, (uint32_t)b);
     call_changed_database(call, &keyspace->databases[a], 1);
+    call_changed_database(call, &keyspace->databases[b], 0);
     reply_ok(call->reply);
 }

@@ -93,7 +93,8 @@ static bool rename_key(struct call *call, bool only_if_absent) {
     }
     if (same) return true;
     database_move(db, &from, db, &to);
-    call_changed(call, db, from.name, NOTIFY_GENERIC, "rename_from");
+    call_changed_uncounted(call, db, from.name);
+    call_notify(call, db, from.name, NOTIFY_GENERIC, "rename_from");
     call_changed(call, db, to.name, NOTIFY_GENERIC, "rename_to");
     return true;
 }
@@ -137,6 +138,7 @@ void command_move(struct call *call) {
     }
     database_move(call->database, &key, to_db, &key);
     call_changed(call, call->database, key.name, NOTIFY_GENERIC, "move_from");
+    call_changed_uncounted(call, to_db, key.name);
     call_notify(call, to_db, key.name, NOTIFY_GENERIC, "move_to");
     reply_integer(call->reply, 1);
 }

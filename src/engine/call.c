@@ -2,6 +2,7 @@
 #include "engine/call.h"
 
 #include "base/invariant.h"
+#include "base/number.h"
 #include "engine/command.h"
 #include "engine/server.h"
 #include <stdarg.h>
@@ -102,6 +103,27 @@ bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t ma
         call_error(call, "ERR value is out of range, value must between %lld and %lld",
                    (long long)min, (long long)max);
     return false;
+}
+
+bool call_parse_timeout(struct call *call, uint32_t index, int64_t *timeout_ms) {
+    static const long double limit = 9223372036854775808.0L; /* 2^63 */
+    long double ms;
+    if (!number_parse_long_double(call->argv[index], &ms)) {
+        call_error(call, "ERR timeout is not a float or out of range");
+        return false;
+    }
+    ms *= 1000;
+    if (ms <= -1) {
+        call_error(call, "ERR timeout is negative");
+        return false;
+    }
+    if (ms >= limit) {
+        call_error(call, "ERR timeout is out of range");
+        return false;
+    }
+    *timeout_ms = (int64_t)ms;
+    if ((long double)*timeout_ms < ms) ++*timeout_ms; /* up: what is not 0 does not become it */
+    return true;
 }
 
 /* ---- keys ---- */
@@ -209,10 +231,14 @@ void reply_item(struct reply *reply, const struct item *item) {
 
 /* ---- changes ---- */
 
+void call_changed_uncounted(struct call *call, struct database *db, struct bytes key) {
+    if (unlikely(call->server->waiting.count > 0))
+        waiting_key_changed(call->server, db->number, key);
+}
+
 void call_changed_silently(struct call *call, struct database *db, struct bytes key) {
-    (void)db;
-    (void)key;
     call->changes++;
+    call_changed_uncounted(call, db, key);
 }
 
 void call_notify(struct call *call, struct database *db, struct bytes key, enum notify_class class,
@@ -229,8 +255,9 @@ void call_changed(struct call *call, struct database *db, struct bytes key, enum
 }
 
 void call_changed_database(struct call *call, struct database *db, uint64_t keys) {
-    (void)db;
-    call->changes += keys > 0 ? keys : 1;
+    call->changes += keys;
+    if (unlikely(call->server->waiting.count > 0))
+        waiting_database_changed(call->server, db ? db->number : UINT32_MAX);
 }
 
 static void say_effects(struct call *call) {

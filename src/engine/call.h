@@ -35,6 +35,7 @@ struct call {
     uint64_t changes;  /* call_changed's count: what INFO calls changes since the last save */
     uint32_t ready;    /* it has waited: the argument of the key that woke it; 0: it has not */
     bool failed;       /* an error was replied */
+    bool may_wait;     /* it may be held: call_may_wait */
     bool waits;        /* call_wait was called: no reply yet */
     bool effects_said; /* call_effect or call_effect_none was called */
 };
@@ -95,10 +96,11 @@ void reply_item(struct reply *reply, const struct item *item); /* as a bulk stri
 struct call_wait {
     enum value_type type; /* one of the keys holds this */
     bool wake_when_gone;  /* or stops being what it was: deleted, another type (XREADGROUP) */
-    const uint32_t *keys; /* arguments, in the order in which they are looked at */
+    const uint32_t *keys; /* arguments; the same keys whenever it is run again */
     uint32_t key_count;
     int64_t timeout_ms;       /* from now; 0: for ever */
-    const struct bytes *argv; /* what to run then; NULL: the same words */
+    const struct bytes *argv; /* what to run then, copied, the keys where they are; NULL: the same
+                               * words */
     size_t argc;
     void (*timed_out)(struct call *call); /* writes the reply */
 };
@@ -106,11 +108,15 @@ struct call_wait {
 /* False where waiting makes no sense (a transaction, a script, replay): the handler then replies as
  * if the time were over. */
 bool call_may_wait(const struct call *call);
-/* Hold the session until then. The handler returns without a reply, and is run again from the start
- * when a key is ready, with `ready` its argument: it serves that key alone, or waits again by
- * calling this again, which keeps its place in the line and its deadline. */
+/* Hold the session until then. The handler changes nothing and returns without a reply. It is run
+ * again from the start when a key has been changed and holds the type (or wake_when_gone), with
+ * `ready` its argument: it serves that key alone, or waits again by calling this again, which keeps
+ * its place in the line, its deadline and its words. Those who wait for a key are asked in the
+ * order in which they came; keys in the order in which they were changed; all after the command
+ * that changed them and before the next one. */
 void call_wait(struct call *call, const struct call_wait *wait);
-/* A timeout in seconds with fractions, 0 for ever: false after "ERR timeout ..." */
+/* A timeout in seconds with fractions, rounded up to milliseconds, 0 for ever: false after "ERR
+ * timeout ..." */
 bool call_parse_timeout(struct call *call, uint32_t index, int64_t *timeout_ms);
 
 /* ---- changes ---- */
@@ -120,10 +126,12 @@ void call_changed(struct call *call, struct database *db, struct bytes key, enum
                   const char *event);
 /* As call_changed, without an event. */
 void call_changed_silently(struct call *call, struct database *db, struct bytes key);
+/* As call_changed_silently, without counting it: the second key of one change (MOVE, RENAME). */
+void call_changed_uncounted(struct call *call, struct database *db, struct bytes key);
 /* An event without a change of its own (the second of a pair: "set" and "expire"). */
 void call_notify(struct call *call, struct database *db, struct bytes key, enum notify_class class,
                  const char *event);
-/* A whole database (or all, with NULL) was emptied or exchanged. */
+/* A whole database (or all, with NULL) was emptied or exchanged: as many changes as `keys`. */
 void call_changed_database(struct call *call, struct database *db, uint64_t keys);
 
 /* The journal gets these words instead of the command's own; several calls, several commands. */

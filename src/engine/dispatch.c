@@ -122,46 +122,58 @@ static void count_latency(struct command_statistics *counts, uint64_t ticks) {
     latency_add(counts->latency, ticks);
 }
 
-static void run(struct call *call) {
+/* Its time is counted, and what it changed goes to the journal. */
+static void run(struct call *call, command_handler *handler) {
     struct server *server = call->server;
-    struct session *session = call->session;
-    const struct command *command = call->command;
-    session->last_executed = command;
-    command->handler(call);
-    struct command_statistics *counts = &server->command_statistics[command->number];
+    handler(call);
+    struct command_statistics *counts = &server->command_statistics[call->command->number];
     uint64_t now = io_ticks(server->io);
-    counts->calls++;
     counts->ticks += now - server->turn.ticks;
     counts->failed += call->failed;
-    if (server->config->latency_tracking) count_latency(counts, now - server->turn.ticks);
+    if (server->config->latency_tracking && !unlikely(call->waits))
+        count_latency(counts, now - server->turn.ticks);
     server->turn.ticks = now;
-    server->statistics.commands++;
-    session->commands++;
     if (call->changes || call->effects_said) propagate(call);
+}
+
+/* A command that waits is counted once, however often it is run. */
+static void run_first(struct call *call) {
+    struct server *server = call->server;
+    call->session->last_executed = call->command;
+    run(call, call->command->handler);
+    server->command_statistics[call->command->number].calls++;
+    server->statistics.commands++;
+    call->session->commands++;
 }
 
 static void answer(struct call *call, const struct command *container) {
     if (likely(!refused(call, container))) {
-        run(call);
+        run_first(call);
     } else if (call->command) {
         call->server->command_statistics[call->command->number].rejected++;
     }
+}
+
+/* The reply goes nowhere, until session_unmute. */
+static void mute(struct session *session, struct reply *kept) {
+    *kept = session->reply;
+    session->muted = kept;
+    session->reply.muted = true;
+    session->reply.cursor = session->reply.end = NULL;
 }
 
 /* The replies of this one command are not wanted, unless it says otherwise (CLIENT REPLY ON,
  * RESET). */
 static void answer_muted(struct call *call, const struct command *container) {
     struct session *session = call->session;
-    struct reply kept = session->reply;
-    session->muted = &kept;
-    session->reply.muted = true;
-    session->reply.cursor = session->reply.end = NULL;
+    struct reply kept;
+    mute(session, &kept);
     session->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
     answer(call, container);
     session_unmute(session);
 }
 
-/* False when it has to wait. */
+/* False when it has to be held: for a pause, or because it waits for keys (then it is already). */
 static bool run_request(struct session *session, const struct command *command,
                         struct request *request, const uint64_t *hashes) {
     struct server *server = session->server;
@@ -183,6 +195,7 @@ static bool run_request(struct session *session, const struct command *command,
         .reply = &session->reply,
         .database = &server->keyspace.databases[session->database],
         .now_ms = server->now_ms,
+        .may_wait = !(session->flags & SESSION_INTERNAL),
     };
     if (unlikely(must_wait(&call))) {
         session->last_executed = command;
@@ -192,7 +205,7 @@ static bool run_request(struct session *session, const struct command *command,
         answer_muted(&call, container);
     else
         answer(&call, container);
-    return true;
+    return !unlikely(call.waits);
 }
 
 static bool finished(const struct session *session) {
@@ -202,23 +215,61 @@ static bool finished(const struct session *session) {
 void dispatch(struct session *session, const struct command *command, struct request *request,
               const uint64_t *hashes) {
     if (unlikely(finished(session))) return;
-    if (unlikely(session->held) || unlikely(!run_request(session, command, request, hashes)))
+    if (unlikely(session->held)) {
         session_hold(session, request);
+        return;
+    }
+    bool done = run_request(session, command, request, hashes);
+    if (unlikely(!done) && !session->held) session_hold(session, request);
+    if (unlikely(waiting_is_ready(&session->server->waiting))) waiting_serve(session->server);
 }
 
 void dispatch_held(struct session *session) {
+    struct waiting *waiting = &session->server->waiting;
+    if (session->waiter) return;
     struct session_held *first = session->held;
     session->held = NULL;
     session_reply_begin(session);
     while (first && !finished(session)) {
         const struct command *command = server_find_command(session->server, first->words[0]);
-        if (!run_request(session, command, &first->request, NULL)) break;
-        struct session_held *done = first;
-        first = first->next;
-        session_drop_held(done);
+        bool done = run_request(session, command, &first->request, NULL);
+        if (!done && !session->held) break;
+        struct session_held *next = first->next;
+        session_drop_held(first);
+        first = next;
+        if (waiting_is_ready(waiting)) waiting_serve(session->server);
+        if (!done) break;
     }
-    session->held = first;
+    if (session->waiter)
+        session->held->next = first;
+    else
+        session->held = first;
     session_reply_end(session);
     session_watch(session);
     if (!session->held && (session->flags & SESSION_MORE)) turn_enqueue(session->server, session);
+}
+
+bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *instead) {
+    struct server *server = session->server;
+    struct session_held *held = session->held;
+    struct reply kept;
+    struct call call = {
+        .server = server,
+        .session = session,
+        .command = held->command,
+        .argv = held->words,
+        .argc = held->request.count,
+        .request = &held->request,
+        .reply = &session->reply,
+        .database = &server->keyspace.databases[session->database],
+        .now_ms = server->now_ms,
+        .ready = ready,
+        .may_wait = true,
+    };
+    session_reply_begin(session);
+    if (held->muted) mute(session, &kept);
+    run(&call, instead ? instead : held->command->handler);
+    session_unmute(session);
+    session_reply_end(session);
+    return !call.waits;
 }

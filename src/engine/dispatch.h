@@ -2,9 +2,9 @@
 #ifndef REDSTART_ENGINE_DISPATCH_H
 #define REDSTART_ENGINE_DISPATCH_H
 
+#include "engine/command.h"
 #include "resp/request.h"
 
-struct command;
 struct session;
 
 /* Run a request between session_reply_begin and _end. `command` is the top-level command of its
@@ -13,7 +13,11 @@ struct session;
 void dispatch(struct session *session, const struct command *command, struct request *request,
               const uint64_t *hashes);
 
-/* Run what the session holds, as far as it may run now. */
+/* Run what the session holds, as far as it may run now: not while it waits for a key. */
 void dispatch_held(struct session *session);
+
+/* The request that waits for keys (waiting.h) runs again, with `ready` the argument of one that may
+ * serve it; or its end is answered by `instead`. False when it waits as before. */
+bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *instead);
 
 #endif

@@ -48,6 +48,10 @@ static void sweep(struct server *server) {
     else
         server->statistics.expired_time_cap_reached++;
     server->statistics.expire_us += (uint64_t)(io_monotonic_us(server->io) - begun_us);
+    if (waiting_is_ready(&server->waiting)) {
+        waiting_serve(server);
+        waiting_resume(server);
+    }
     journal_commit(&server->journal);
 }
 

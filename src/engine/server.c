@@ -144,6 +144,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->keyspace.dispose_context = server;
     journal_init(&server->journal);
     turn_init(&server->turn);
+    waiting_init(&server->waiting);
     statistics_reset(&server->statistics);
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
@@ -162,6 +163,7 @@ void server_close(struct server *server) {
         session_close(server->sessions[server->session_count - 1]);
     server_close_listeners(server);
     server->io->operations->finish_work(server->io);
+    waiting_release(&server->waiting);
     keyspace_release(&server->keyspace);
     journal_release(&server->journal);
     turn_release(&server->turn);
@@ -205,6 +207,14 @@ static void resume_held(struct server *server) {
     server->resume_held = false;
     for (uint32_t i = 0; i < server->session_count; i++)
         if (server->sessions[i]->held) dispatch_held(server->sessions[i]);
+    waiting_resume(server);
+    journal_commit(&server->journal);
+}
+
+/* The time of some that wait for keys is over. */
+static void time_out(struct server *server) {
+    waiting_time_out(server);
+    waiting_resume(server);
     journal_commit(&server->journal);
 }
 
@@ -225,7 +235,11 @@ static void handle_event(struct server *server, const struct io_event *event) {
         return;
     }
     struct session *session = event->context;
-    if (event->ready & (IO_READABLE | IO_HANGUP)) {
+    if (session->held) {
+        /* Not before what is held has run; from now on the poller tells only of the end. */
+        session_watch(session);
+        if (event->ready & IO_HANGUP) session_close_later(session);
+    } else if (event->ready & (IO_READABLE | IO_HANGUP)) {
         if (session->watched & IO_READABLE)
             turn_enqueue(server, session);
         else if (event->ready & IO_HANGUP)
@@ -243,12 +257,14 @@ static void accept_waiting(struct server *server) {
 
 /* Microseconds until something must be done without being asked; 0: now. */
 static int64_t until_due(const struct server *server) {
-    if (server->turn.queue_first || server->sweep_unfinished || server->drain_unfinished ||
-        server->resume_held || server->shutdown_wanted)
+    if (server->turn.queue_first || server->turn.flush_first || server->sweep_unfinished ||
+        server->drain_unfinished || server->resume_held || server->shutdown_wanted)
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
         due = server->pause_until_ms * 1000;
+    int64_t waiting_due = waiting_due_us(&server->waiting);
+    if (waiting_due < due) due = waiting_due;
     int64_t left = due - io_monotonic_us(server->io);
     return left > 0 ? left : 0;
 }
@@ -299,6 +315,7 @@ void server_turn(struct server *server) {
     if (server->pause != SERVER_PAUSE_NONE && server->monotonic_ms >= server->pause_until_ms)
         server_unpause(server);
     if (unlikely(server->resume_held)) resume_held(server);
+    if (server->monotonic_us >= waiting_due_us(&server->waiting)) time_out(server);
     turn_batches(server);
     if (server->accept_from) accept_waiting(server);
     housekeeping(server);
@@ -326,5 +343,6 @@ void server_expire(struct server *server, struct database *db, struct spot *spot
     journal_append(&server->journal, db->number, words, 2);
     server->statistics.expired_keys++;
     database_remove(db, spot);
+    if (unlikely(server->waiting.gone_keys > 0)) waiting_key_changed(server, db->number, name);
     if (server->notify) server->notify(server, db->number, name, NOTIFY_EXPIRED, "expired");
 }

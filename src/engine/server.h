@@ -8,6 +8,7 @@
 #include "engine/session.h"
 #include "engine/statistics.h"
 #include "engine/turn.h"
+#include "engine/waiting.h"
 #include "io/io.h"
 #include "journal/journal.h"
 #include "keyspace/keyspace.h"
@@ -59,6 +60,7 @@ struct server {
     struct keyspace keyspace;
     struct journal journal;
     struct turn turn;
+    struct waiting waiting;
     struct statistics statistics;
     uint64_t random[4]; /* state of the generator, seeded from the world's entropy */
 

@@ -8,7 +8,13 @@
 #include "engine/server.h"
 #include <errno.h>
 
-enum { OUTBOX_LEAST = 4096, OUTBOX_ALIGNMENT = 64, FIRST_REGISTRY = 64, CHUNK_SIZE_MAX = 1 << 20 };
+enum {
+    OUTBOX_LEAST = 4096,
+    OUTBOX_KEPT = 1024, /* by a session whose reply is interrupted by another's */
+    OUTBOX_ALIGNMENT = 64,
+    FIRST_REGISTRY = 64,
+    CHUNK_SIZE_MAX = 1 << 20,
+};
 
 /* ---- replies ---- */
 
@@ -27,9 +33,26 @@ static void use_chunk(struct session *session, size_t size) {
     session->reply.end = chunk->data + chunk->capacity;
 }
 
+/* The session that is writing leaves the rest of the outbox to another. */
+static void share_outbox(struct turn *turn, struct session *writer) {
+    struct reply *reply = writer->muted ? writer->muted : &writer->reply;
+    if (!(writer->flags & SESSION_IN_OUTBOX)) return;
+    size_t used = (size_t)(reply->cursor - turn->outbox) + OUTBOX_KEPT;
+    used = (used + OUTBOX_ALIGNMENT - 1) & ~(size_t)(OUTBOX_ALIGNMENT - 1);
+    size_t end = (size_t)(reply->end - turn->outbox);
+    if (used < end) {
+        reply->end = turn->outbox + used;
+        end = used;
+    }
+    if (end > turn->outbox_used) turn->outbox_used = end;
+}
+
 void session_reply_begin(struct session *session) {
     struct turn *turn = &session->server->turn;
     INVARIANT(session->reply_base == NULL);
+    session->outer = turn->writer;
+    if (unlikely(turn->writer != NULL)) share_outbox(turn, turn->writer);
+    turn->writer = session;
     session->reply.protocol = session->protocol;
     if (output_pending(&session->output) == 0 && !(session->flags & SESSION_INTERNAL) &&
         TURN_OUTBOX_SIZE - turn->outbox_used >= OUTBOX_LEAST) {
@@ -47,8 +70,9 @@ static void settle(struct session *session) {
     if (session->flags & SESSION_IN_OUTBOX) {
         struct turn *turn = &session->server->turn;
         session->output.piece = bytes_make(session->reply_base, size);
-        turn->outbox_used += (size + OUTBOX_ALIGNMENT - 1) & ~(size_t)(OUTBOX_ALIGNMENT - 1);
-        if (turn->outbox_used > TURN_OUTBOX_SIZE) turn->outbox_used = TURN_OUTBOX_SIZE;
+        size_t used = (size_t)(session->reply.cursor - turn->outbox);
+        used = (used + OUTBOX_ALIGNMENT - 1) & ~(size_t)(OUTBOX_ALIGNMENT - 1);
+        if (used > turn->outbox_used) turn->outbox_used = used;
     } else {
         session->output.last->size += size;
         session->output.chunk_bytes += size;
@@ -75,6 +99,7 @@ static void reply_grow(struct reply *reply, size_t size) {
 
 void session_reply_end(struct session *session) {
     settle(session);
+    session->server->turn.writer = session->outer;
     session->reply_base = NULL;
     session->reply.cursor = session->reply.end = NULL;
     session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
@@ -217,6 +242,8 @@ void session_hold(struct session *session, struct request *request) {
         memory_alloc(sizeof *held + request->count * sizeof held->words[0] + bytes);
     char *at = (char *)&held->words[request->count];
     held->next = NULL;
+    held->command = NULL;
+    held->muted = false;
     held->request = *request;
     held->request.arguments = held->words;
     for (uint32_t i = 0; i < request->count; i++) {
@@ -233,12 +260,17 @@ void session_hold(struct session *session, struct request *request) {
     while (*end)
         end = &(*end)->next;
     *end = held;
-    session_watch(session);
 }
 
 void session_drop_held(struct session_held *held) {
     request_release(&held->request);
     memory_free(held);
+}
+
+void session_drop_first_held(struct session *session) {
+    struct session_held *first = session->held;
+    session->held = first->next;
+    session_drop_held(first);
 }
 
 /* ---- life ---- */
@@ -279,11 +311,9 @@ void session_close(struct session *session) {
     struct session *moved = server->sessions[--server->session_count];
     server->sessions[session->index] = moved;
     moved->index = session->index;
-    while (session->held) {
-        struct session_held *held = session->held;
-        session->held = held->next;
-        session_drop_held(held);
-    }
+    waiting_forget(session);
+    while (session->held)
+        session_drop_first_held(session);
     request_parser_release(&session->parser);
     buffer_release(&session->input);
     output_release(&session->output);
@@ -296,6 +326,7 @@ void session_close(struct session *session) {
 void session_close_later(struct session *session) {
     struct server *server = session->server;
     if (session->flags & SESSION_CLOSE_NOW) return;
+    waiting_cancel(session);
     session->flags |= SESSION_CLOSE_NOW;
     session->close_next = server->close_first;
     server->close_first = session;

@@ -14,6 +14,7 @@
 struct command;
 struct server;
 struct user;
+struct waiter;
 
 enum session_flag {
     SESSION_CLOSE_AFTER_REPLY = 1 << 0, /* nothing more is read; closed when the output is out */
@@ -31,6 +32,7 @@ enum session_flag {
     SESSION_MORE = 1 << 14,     /* its input may hold a whole request: parse before receiving */
     SESSION_AWAITS_HORIZON = 1 << 17, /* in the server's list of those whose replies wait */
     SESSION_IN_OUTBOX = 1 << 15,      /* its reply is being written into the outbox, not a chunk */
+    SESSION_RESUMED = 1 << 16, /* stands in the list of sessions that have waited (waiting.h) */
 };
 
 enum session_class {
@@ -78,23 +80,31 @@ struct session {
     struct session *close_next;   /* of the sessions to close */
     struct session *horizon_next; /* of the sessions that wait for the horizon */
     char *reply_base;             /* where the reply being written began in its piece or chunk */
+    struct session *outer;        /* whose reply this one's interrupts */
+    struct session *resumed_next; /* of those that have waited and hold more requests */
+    struct waiter *waiter;        /* its first held request waits for keys; NULL: for no key */
     uint32_t index;               /* in the registry's array */
     uint32_t watched;             /* interest that the poller knows */
 };
 
-/* Requests that were parsed and could not run yet: CLIENT PAUSE, later blocking. The words are
- * copies. */
+/* Requests that were parsed and could not run yet (CLIENT PAUSE), or wait for keys and will run
+ * again (waiting.h), and what came behind them. The words are copies. */
 struct session_held {
     struct session_held *next;
     struct request request;
+    const struct command *command; /* when it waits for keys; then its arity and all that has been
+                                    * looked at */
+    bool muted;                    /* the same; nobody wants its reply */
     struct bytes words[];
 };
-/* Takes the request's blobs. */
+/* Takes the request's blobs. The socket's input is not looked at as long as something is held; the
+ * poller is told when more comes (session_watch). */
 void session_hold(struct session *session, struct request *request);
 void session_drop_held(struct session_held *held);
+void session_drop_first_held(struct session *session);
 
 /* Where the session's replies go: begin before the first of a run of requests, end after the last.
- * In between `reply` may be written. */
+ * In between `reply` may be written, and another session's begun and ended. */
 void session_reply_begin(struct session *session);
 void session_reply_end(struct session *session);
 /* The reply of the present command is wanted after all. */

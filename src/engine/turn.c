@@ -325,6 +325,7 @@ static void execute(struct server *server) {
         turn->executing_item = NULL;
         finish_session(session);
     }
+    waiting_resume(server);
 }
 
 /* ---- the batch ---- */

@@ -61,6 +61,7 @@ struct turn {
     char *discard; /* where muted replies go */
     size_t discard_size;
     uint64_t ticks;            /* when the last command ended, or the batch's execution began */
+    struct session *writer;    /* whose reply is being written */
     struct session *executing; /* for the crash report */
     const struct turn_item *executing_item;
 };

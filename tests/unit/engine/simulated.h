@@ -38,9 +38,10 @@ static inline void simulated_turn(void *server) {
     server_turn(server);
 }
 
-/* On port 6379 of the host of that name. `level`: what of its log is shown. */
-static inline void simulated_start(struct simulated *s, struct simulation *simulation,
-                                   const char *name, int64_t maxclients, int64_t timeout_s) {
+/* On port 6379 of the host of that name, with these commands. */
+static inline void simulated_start_with(struct simulated *s, struct simulation *simulation,
+                                        const char *name, int64_t maxclients, int64_t timeout_s,
+                                        const struct command_set *commands) {
     char error[256] = "";
     *s = (struct simulated){.io = simulation_host(simulation, name), .config = config_open()};
     s->log = (struct log){.level = LOG_NOTHING,
@@ -52,11 +53,16 @@ static inline void simulated_start(struct simulated *s, struct simulation *simul
     s->config->protected_mode = false;
     s->config->maxclients = (typeof(s->config->maxclients))maxclients;
     s->config->timeout = (typeof(s->config->timeout))timeout_s;
-    struct server_options options = {s->io, s->config, &s->log, &command_table};
+    struct server_options options = {s->io, s->config, &s->log, commands};
     s->server = server_open(&options, error, sizeof error);
     INVARIANT(s->server != NULL);
     INVARIANT(server_listen(s->server, error, sizeof error));
     simulation_set_turn(s->io, simulated_turn, s->server);
+}
+
+static inline void simulated_start(struct simulated *s, struct simulation *simulation,
+                                   const char *name, int64_t maxclients, int64_t timeout_s) {
+    simulated_start_with(s, simulation, name, maxclients, timeout_s, &command_table);
 }
 
 static inline void simulated_stop(struct simulated *s) {

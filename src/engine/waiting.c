@@ -1,0 +1,421 @@
+/* waiting.c: who waits for which key, since when and until when. Owns waiters and lines. Runs
+ * nothing itself: dispatch.c does. Never looks at values, only at types. */
+#include "engine/waiting.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "engine/call.h"
+#include "engine/command.h"
+#include "engine/dispatch.h"
+#include "engine/server.h"
+
+/* On the monotonic clock; it can still be counted in microseconds. */
+#define DEADLINE_MAX_MS (INT64_MAX / 1000)
+enum { NO_DEADLINE = UINT32_MAX, FIRST_HEAP = 64 };
+
+/* A place in the line of one key. */
+struct waiting_link {
+    struct waiter *waiter;
+    struct waiting_key *key;
+    struct waiting_link *before, *next;
+    uint32_t argument; /* of the held request: where the key stands first */
+};
+
+struct waiter {
+    struct session *session;
+    int64_t deadline_ms;
+    uint32_t heap_index; /* NO_DEADLINE: for ever */
+    enum value_type type;
+    bool wake_when_gone;
+    void (*timed_out)(struct call *call);
+    uint32_t link_count;
+    struct waiting_link links[];
+};
+
+struct waiting_key {
+    uint64_t hash;
+    struct bytes name; /* owned */
+    slab_handle handle;
+    uint32_t database;
+    uint32_t waits_for[VALUE_TYPE_COUNT]; /* waiters by the type that they wait for */
+    uint32_t wants_end;                   /* waiters with wake_when_gone */
+    bool is_ready;
+    struct waiting_link *first, *last;
+    struct waiting_key *ready_next;
+};
+
+/* ---- keys ---- */
+
+static uint64_t element_hash(void *context, table_element element) {
+    const struct waiting *waiting = context;
+    const struct waiting_key *key = slab_at(&waiting->slab, element);
+    return key->hash;
+}
+
+void waiting_init(struct waiting *waiting) {
+    *waiting = (struct waiting){.owner = {.context = waiting, .hash = element_hash}};
+    epochs_init(&waiting->epochs);
+    slab_init(&waiting->slab);
+    table_init(&waiting->keys, &waiting->epochs, &waiting->owner);
+}
+
+void waiting_release(struct waiting *waiting) {
+    INVARIANT(waiting->count == 0 && waiting->heap_count == 0);
+    INVARIANT(table_count(&waiting->keys) == 0);
+    table_release(&waiting->keys);
+    slab_release(&waiting->slab);
+    epochs_release(&waiting->epochs);
+    memory_free(waiting->heap);
+}
+
+struct name_in {
+    const struct waiting *waiting;
+    uint64_t hash;
+    struct bytes name;
+    uint32_t database;
+};
+
+static struct name_in name_in(const struct server *server, uint32_t database, struct bytes name) {
+    uint64_t hash = hash_bytes(&server->keyspace.secret, name) ^ hash_mix(database);
+    return (struct name_in){&server->waiting, hash, name, database};
+}
+
+static inline bool matches(const void *context, table_element element) {
+    const struct name_in *wanted = context;
+    const struct waiting_key *key = slab_at(&wanted->waiting->slab, element);
+    return key->hash == wanted->hash && key->database == wanted->database &&
+           bytes_equal(key->name, wanted->name);
+}
+
+static struct waiting_key *find_key(const struct name_in *wanted, struct table_place *place) {
+    table_element element =
+        table_find(&wanted->waiting->keys, wanted->hash, matches, wanted, place);
+    return element ? slab_at(&wanted->waiting->slab, element) : NULL;
+}
+
+static struct waiting_key *find_or_add_key(struct waiting *waiting, const struct name_in *wanted) {
+    struct waiting_key *key = find_key(wanted, NULL);
+    if (key) return key;
+    slab_handle handle = slab_alloc(&waiting->slab, sizeof *key);
+    key = slab_at(&waiting->slab, handle);
+    *key = (struct waiting_key){
+        .hash = wanted->hash,
+        .name = bytes_make(memory_copy(wanted->name.data, wanted->name.size), wanted->name.size),
+        .handle = handle,
+        .database = wanted->database,
+    };
+    struct table_place place;
+    table_insert(&waiting->keys, key->hash, handle, &place);
+    return key;
+}
+
+/* Nobody stands in its line: forget it, unless it is yet to be looked at. */
+static void drop_key(struct waiting *waiting, struct waiting_key *key) {
+    if (key->first || key->is_ready || key == waiting->serving) return;
+    struct name_in wanted = {waiting, key->hash, key->name, key->database};
+    struct table_place place;
+    INVARIANT(find_key(&wanted, &place) == key);
+    table_remove(&waiting->keys, &place);
+    memory_free((char *)(uintptr_t)key->name.data);
+    slab_free(&waiting->slab, key->handle);
+}
+
+/* ---- deadlines ---- */
+
+static void heap_put(struct waiting *waiting, uint32_t index, struct waiter *waiter) {
+    waiting->heap[index] = waiter;
+    waiter->heap_index = index;
+}
+
+static void heap_rise(struct waiting *waiting, uint32_t index) {
+    struct waiter *waiter = waiting->heap[index];
+    while (index > 0) {
+        struct waiter *above = waiting->heap[(index - 1) / 2];
+        if (above->deadline_ms <= waiter->deadline_ms) break;
+        heap_put(waiting, index, above);
+        index = (index - 1) / 2;
+    }
+    heap_put(waiting, index, waiter);
+}
+
+static void heap_sink(struct waiting *waiting, uint32_t index) {
+    struct waiter *waiter = waiting->heap[index];
+    while (true) {
+        uint32_t child = 2 * index + 1;
+        if (child >= waiting->heap_count) break;
+        if (child + 1 < waiting->heap_count &&
+            waiting->heap[child + 1]->deadline_ms < waiting->heap[child]->deadline_ms)
+            child++;
+        if (waiter->deadline_ms <= waiting->heap[child]->deadline_ms) break;
+        heap_put(waiting, index, waiting->heap[child]);
+        index = child;
+    }
+    heap_put(waiting, index, waiter);
+}
+
+static void heap_add(struct waiting *waiting, struct waiter *waiter) {
+    if (waiting->heap_count == waiting->heap_capacity) {
+        waiting->heap_capacity = waiting->heap_capacity ? waiting->heap_capacity * 2 : FIRST_HEAP;
+        waiting->heap =
+            memory_resize(waiting->heap, waiting->heap_capacity * sizeof(struct waiter *));
+    }
+    waiting->heap[waiting->heap_count++] = waiter;
+    heap_rise(waiting, waiting->heap_count - 1);
+}
+
+static void heap_remove(struct waiting *waiting, struct waiter *waiter) {
+    uint32_t index = waiter->heap_index;
+    if (index == NO_DEADLINE) return;
+    struct waiter *last = waiting->heap[--waiting->heap_count];
+    if (last == waiter) return;
+    heap_put(waiting, index, last);
+    heap_rise(waiting, index);
+    heap_sink(waiting, last->heap_index);
+}
+
+int64_t waiting_due_us(const struct waiting *waiting) {
+    return waiting->heap_count > 0 ? waiting->heap[0]->deadline_ms * 1000 : INT64_MAX;
+}
+
+/* ---- lines ---- */
+
+static void enter_line(struct waiting *waiting, struct waiter *waiter, struct waiting_key *key,
+                       uint32_t argument) {
+    /* The same name once more: it already stands there, as the last. */
+    if (key->last && key->last->waiter == waiter) return;
+    struct waiting_link *link = &waiter->links[waiter->link_count++];
+    *link = (struct waiting_link){waiter, key, key->last, NULL, argument};
+    if (key->last)
+        key->last->next = link;
+    else
+        key->first = link;
+    key->last = link;
+    key->waits_for[waiter->type]++;
+    if (waiter->wake_when_gone && key->wants_end++ == 0) waiting->gone_keys++;
+}
+
+static void leave_line(struct waiting *waiting, struct waiting_link *link) {
+    struct waiting_key *key = link->key;
+    if (link->before)
+        link->before->next = link->next;
+    else
+        key->first = link->next;
+    if (link->next)
+        link->next->before = link->before;
+    else
+        key->last = link->before;
+    key->waits_for[link->waiter->type]--;
+    if (link->waiter->wake_when_gone && --key->wants_end == 0) waiting->gone_keys--;
+    drop_key(waiting, key);
+}
+
+/* Keep the words to be run again. */
+static void hold(struct call *call, const struct call_wait *wait) {
+    struct session *session = call->session;
+    struct request other = {.arguments = (struct bytes *)(uintptr_t)wait->argv,
+                            .count = (uint32_t)wait->argc};
+    INVARIANT(session->held == NULL);
+    session_hold(session, wait->argv ? &other : call->request);
+    session->held->command = call->command;
+    session->held->muted = session->muted != NULL;
+}
+
+static void take_deadline(struct server *server, struct waiter *waiter, int64_t timeout_ms) {
+    if (timeout_ms == 0) return;
+    if (__builtin_add_overflow(server->monotonic_ms, timeout_ms, &waiter->deadline_ms) ||
+        waiter->deadline_ms > DEADLINE_MAX_MS)
+        waiter->deadline_ms = DEADLINE_MAX_MS;
+    heap_add(&server->waiting, waiter);
+}
+
+bool call_may_wait(const struct call *call) {
+    return call->may_wait;
+}
+
+void call_wait(struct call *call, const struct call_wait *wait) {
+    struct session *session = call->session;
+    struct server *server = call->server;
+    struct waiting *waiting = &server->waiting;
+    INVARIANT(call->may_wait && wait->key_count > 0);
+    call->waits = true;
+    if (session->waiter) return; /* in its lines as before */
+    struct waiter *waiter =
+        memory_alloc(sizeof *waiter + wait->key_count * sizeof waiter->links[0]);
+    *waiter = (struct waiter){
+        .session = session,
+        .heap_index = NO_DEADLINE,
+        .type = wait->type,
+        .wake_when_gone = wait->wake_when_gone,
+        .timed_out = wait->timed_out,
+    };
+    session->waiter = waiter;
+    waiting->count++;
+    for (uint32_t i = 0; i < wait->key_count; i++) {
+        struct name_in wanted = name_in(server, call->database->number, call->argv[wait->keys[i]]);
+        enter_line(waiting, waiter, find_or_add_key(waiting, &wanted), wait->keys[i]);
+    }
+    take_deadline(server, waiter, wait->timeout_ms);
+    hold(call, wait);
+}
+
+void waiting_cancel(struct session *session) {
+    struct waiter *waiter = session->waiter;
+    struct waiting *waiting = &session->server->waiting;
+    if (!waiter) return;
+    for (uint32_t i = 0; i < waiter->link_count; i++)
+        leave_line(waiting, &waiter->links[i]);
+    heap_remove(waiting, waiter);
+    waiting->count--;
+    session->waiter = NULL;
+    memory_free(waiter);
+}
+
+/* ---- being told ---- */
+
+static void mark_ready(struct waiting *waiting, struct waiting_key *key) {
+    /* What one of a line does to its key, the rest of the line sees without being told. */
+    if (key->is_ready || key == waiting->serving) return;
+    key->is_ready = true;
+    key->ready_next = NULL;
+    if (waiting->ready_last)
+        waiting->ready_last->ready_next = key;
+    else
+        waiting->ready_first = key;
+    waiting->ready_last = key;
+}
+
+void waiting_key_changed(struct server *server, uint32_t database, struct bytes name) {
+    struct name_in wanted = name_in(server, database, name);
+    struct waiting_key *key = find_key(&wanted, NULL);
+    if (key) mark_ready(&server->waiting, key);
+}
+
+struct marking {
+    struct waiting *waiting;
+    uint32_t database;
+};
+
+static void mark_element(void *context, table_element element) {
+    const struct marking *marking = context;
+    struct waiting_key *key = slab_at(&marking->waiting->slab, element);
+    if (marking->database == UINT32_MAX || key->database == marking->database)
+        mark_ready(marking->waiting, key);
+}
+
+void waiting_database_changed(struct server *server, uint32_t database) {
+    struct marking marking = {&server->waiting, database};
+    uint64_t cursor = 0;
+    do
+        cursor = table_scan(&server->waiting.keys, cursor, mark_element, &marking);
+    while (cursor != 0);
+}
+
+/* ---- serving ---- */
+
+/* The type that the key holds, -1 when it is absent. */
+static int type_of(struct server *server, const struct waiting_key *waited) {
+    struct key key = key_make(&server->keyspace, waited->name);
+    const struct entry *entry = database_find(&server->keyspace.databases[waited->database], &key);
+    if (!entry || entry_expiry(entry) <= server->now_ms) return -1;
+    return (int)entry_type(entry);
+}
+
+/* Is there anybody in the line who has to be asked while the key holds this type? */
+static bool concerns(const struct waiting_key *key, int type) {
+    return key->wants_end > 0 || (type >= 0 && key->waits_for[type] > 0);
+}
+
+static void resume_later(struct waiting *waiting, struct session *session) {
+    session_watch(session);
+    if (session->flags & SESSION_RESUMED) return;
+    if (!session->held && !(session->flags & SESSION_MORE)) return;
+    session->flags |= SESSION_RESUMED;
+    session->resumed_next = NULL;
+    if (waiting->resumed_last)
+        waiting->resumed_last->resumed_next = session;
+    else
+        waiting->resumed_first = session;
+    waiting->resumed_last = session;
+}
+
+/* What ended the wait has been answered. */
+static void end_wait(struct session *session) {
+    waiting_cancel(session);
+    session_drop_first_held(session);
+    resume_later(&session->server->waiting, session);
+}
+
+static void serve_line(struct server *server, struct waiting_key *key) {
+    int type = type_of(server, key);
+    struct waiting_link *link = key->first;
+    while (link && concerns(key, type)) {
+        struct waiting_link *next = link->next;
+        const struct waiter *waiter = link->waiter;
+        if (waiter->wake_when_gone || (int)waiter->type == type) {
+            struct session *session = waiter->session;
+            if (dispatch_waiting(session, link->argument, NULL)) end_wait(session);
+            type = type_of(server, key);
+        }
+        link = next;
+    }
+}
+
+void waiting_serve(struct server *server) {
+    struct waiting *waiting = &server->waiting;
+    if (waiting->serving) return;
+    while (waiting->ready_first) {
+        struct waiting_key *key = waiting->ready_first;
+        waiting->ready_first = key->ready_next;
+        if (!waiting->ready_first) waiting->ready_last = NULL;
+        key->is_ready = false;
+        waiting->serving = key;
+        serve_line(server, key);
+        waiting->serving = NULL;
+        drop_key(waiting, key);
+    }
+}
+
+void waiting_resume(struct server *server) {
+    struct waiting *waiting = &server->waiting;
+    while (waiting->resumed_first) {
+        struct session *session = waiting->resumed_first;
+        waiting_forget(session);
+        dispatch_held(session);
+    }
+}
+
+void waiting_forget(struct session *session) {
+    struct waiting *waiting = &session->server->waiting;
+    waiting_cancel(session);
+    if (!(session->flags & SESSION_RESUMED)) return;
+    session->flags &= ~(uint32_t)SESSION_RESUMED;
+    struct session **link = &waiting->resumed_first, *before = NULL;
+    while (*link != session) {
+        before = *link;
+        link = &before->resumed_next;
+    }
+    *link = session->resumed_next;
+    if (waiting->resumed_last == session) waiting->resumed_last = before;
+}
+
+/* ---- ends without a key ---- */
+
+void waiting_time_out(struct server *server) {
+    struct waiting *waiting = &server->waiting;
+    for (int i = 0; i < WAITING_TIMEOUTS && waiting->heap_count > 0; i++) {
+        struct waiter *waiter = waiting->heap[0];
+        if (waiter->deadline_ms > server->monotonic_ms) return;
+        waiting_unblock(waiter->session, false);
+    }
+}
+
+static void answer_unblocked(struct call *call) {
+    call_error(call, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+}
+
+bool waiting_unblock(struct session *session, bool with_error) {
+    if (!session->waiter) return false;
+    dispatch_waiting(session, 0, with_error ? answer_unblocked : session->waiter->timed_out);
+    end_wait(session);
+    return true;
+}

@@ -23,8 +23,8 @@
 #include "struct/epoch.h"
 
 enum {
-    TREE_FANOUT = 32,
-    TREE_DEPTH_MAX = 12, /* with at least TREE_FANOUT / 2 each: 2^48 chunks */
+    TREE_FANOUT = 36,    /* a node then fills its size class */
+    TREE_DEPTH_MAX = 12, /* a path's room; nodes are a quarter full or more, but at the ends */
 };
 
 struct tree_node;

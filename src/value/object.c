@@ -3,10 +3,12 @@
 
 #include "base/invariant.h"
 #include "base/memory.h"
+#include "value/stream.h"
 
 /* By enum value_type. */
 static const struct object_class *const classes[VALUE_TYPE_COUNT] = {
     [VALUE_STRING] = NULL,
+    [VALUE_STREAM] = &stream_class,
 };
 
 const struct object_class *object_class_of(enum value_type type) {

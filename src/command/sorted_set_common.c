@@ -1,0 +1,77 @@
+/* sorted_set_common.c: what the commands on sorted sets have in common. */
+#include "command/sorted_set.h"
+
+#include "engine/config.h"
+#include "engine/server.h"
+
+struct sorted_set_limits zset_limits(const struct call *call) {
+    const struct config *config = call->server->config;
+    return (struct sorted_set_limits){(uint64_t)config->zset_max_listpack_entries,
+                                      (uint64_t)config->zset_max_listpack_value};
+}
+
+bool zset_read(struct call *call, uint32_t index, union object_room *room,
+               const struct sorted_set **set) {
+    const struct object *object;
+    if (!call_read_object(call, index, VALUE_SORTED_SET, room, &object)) return false;
+    *set = (const struct sorted_set *)object;
+    return true;
+}
+
+void zset_end_changed(struct call *call, struct edit *edit, const char *event) {
+    struct bytes name = edit->key.name;
+    edit_end(edit);
+    call_changed(call, call->database, name, NOTIFY_SORTED_SET, event);
+    if (!edit->spot.entry) call_notify(call, call->database, name, NOTIFY_GENERIC, "del");
+}
+
+void zset_store(struct call *call, uint32_t index, struct sorted_set *result, const char *event) {
+    struct key key = call_key(call, index);
+    struct spot spot = call_locate_key(call, call->database, &key);
+    bool was_there = spot.entry != NULL;
+    uint64_t count = sorted_set_count(result);
+    database_put_object(call->database, &key, &spot, &result->object, ENTRY_NO_EXPIRY);
+    if (count > 0)
+        call_changed(call, call->database, key.name, NOTIFY_SORTED_SET, event);
+    else if (was_there)
+        call_changed(call, call->database, key.name, NOTIFY_GENERIC, "del");
+    reply_integer(call->reply, (int64_t)count);
+}
+
+bool zset_parse_score(struct call *call, uint32_t index, double *score) {
+    int64_t integer;
+    if (number_parse_i64(call->argv[index], &integer)) {
+        *score = (double)integer;
+        return true;
+    }
+    if (number_parse_double(call->argv[index], score)) return true;
+    call_error(call, "ERR value is not a valid float");
+    return false;
+}
+
+/* ---- replies ---- */
+
+void zset_reply_head(struct call *call, uint64_t count, bool with_scores) {
+    reply_array(call->reply, with_scores && call->reply->protocol == 2 ? 2 * count : count);
+}
+
+void zset_reply_element(struct call *call, const struct sorted_set_element *element,
+                        bool with_scores) {
+    if (with_scores && call->reply->protocol > 2) reply_array(call->reply, 2);
+    reply_item(call->reply, &element->member);
+    if (with_scores) reply_double(call->reply, element->score);
+}
+
+void zset_reply_span(struct call *call, const struct sorted_set *set,
+                     const struct sorted_set_span *span, bool backwards, bool with_scores) {
+    struct sorted_set_element element;
+    struct sorted_set_walk walk;
+    zset_reply_head(call, span->count, with_scores);
+    sorted_set_walk_begin(&walk, set, span, backwards);
+    while (sorted_set_walk_next(&walk, &element))
+        zset_reply_element(call, &element, with_scores);
+}
+
+uint64_t zset_random_below(struct call *call, uint64_t limit) {
+    return (uint64_t)(((unsigned __int128)call_random(call) * limit) >> 64);
+}

@@ -10,8 +10,10 @@ void debug_digest(struct call *call);
 void debug_digest_value(struct call *call);
 void debug_htstats(struct call *call);
 void debug_htstats_key(struct call *call);
+void debug_listpack(struct call *call);
 void debug_object(struct call *call);
 void debug_populate(struct call *call);
+void debug_quicklist(struct call *call);
 
 /* debug_protocol.c */
 void debug_error(struct call *call);

@@ -17,8 +17,25 @@ static size_t length_size(size_t length) {
     return length <= UINT32_MAX ? 5 : 9;
 }
 
-/* Bytes of the value in an RDB file that is not compressed. */
-static size_t serialized_size(const struct entry *entry) {
+/* Of the call's key; the type is a collection's. */
+static const struct object *object_at(struct call *call, const struct entry *entry,
+                                      union object_room *room) {
+    return entry_read_object(entry, &call->server->keyspace.world, room);
+}
+
+static bool has_encoding(const struct entry *entry, const char *name) {
+    return strcmp(entry_encoding_name(entry), name) == 0;
+}
+
+/* Bytes of the value in an RDB file that is not compressed; of collections that are not flat, of
+ * the memory that they take. */
+static size_t serialized_size(struct call *call, const struct entry *entry) {
+    union object_room room;
+    if (entry_type(entry) != VALUE_STRING) {
+        const struct object *object = object_at(call, entry, &room);
+        size_t bytes = object_is_flat(object) ? object->flat.size : object_bytes(object);
+        return length_size(bytes) + bytes;
+    }
     size_t size = entry_string_size(entry);
     if (entry_encoding(entry) == ENTRY_INTEGER) {
         int64_t number = entry_integer(entry);
@@ -41,7 +58,8 @@ void debug_object(struct call *call) {
         text, sizeof text,
         "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
         (const void *)entry, (long long)entry_reference_count(entry), entry_encoding_name(entry),
-        serialized_size(entry), clock, (call->server->keyspace.use.seconds - clock) & 0xffffff);
+        serialized_size(call, entry), clock,
+        (call->server->keyspace.use.seconds - clock) & 0xffffff);
     reply_simple(call->reply, text);
 }
 
@@ -156,11 +174,57 @@ void debug_htstats(struct call *call) {
     reply_verbatim(call->reply, "txt", bytes_make(text, (size_t)size));
 }
 
-/* No value is kept in a hash table of its own yet. */
 void debug_htstats_key(struct call *call) {
-    if (!call_peek(call, 2))
+    const struct entry *entry = call_peek(call, 2);
+    union object_room room;
+    char text[128];
+    if (!entry) {
         call_error_no_key(call);
-    else
+        return;
+    }
+    if (!has_encoding(entry, "hashtable") && !has_encoding(entry, "skiplist")) {
         call_error(call, "ERR The value stored at the specified key is not represented using an "
                          "hash table");
+        return;
+    }
+    const struct object *object = object_at(call, entry, &room);
+    int size = snprintf(text, sizeof text, "record table: %llu elements, %zu bytes\n",
+                        (unsigned long long)object_count(object), object_bytes(object));
+    reply_verbatim(call->reply, "txt", bytes_make(text, (size_t)size));
+}
+
+/* ---- LISTPACK, QUICKLIST: to the log, which is where the standard output goes ---- */
+
+static void log_shape(struct call *call, const struct entry *entry) {
+    union object_room room;
+    const struct object *object = object_at(call, entry, &room);
+    struct bytes key = entry_key(entry);
+    log_warning(call->server->log, "%s of %.*s: %llu elements, %zu bytes%s",
+                entry_encoding_name(entry), (int)(key.size < 128 ? key.size : 128), key.data,
+                (unsigned long long)object_count(object), object_bytes(object),
+                object_is_flat(object) ? ", in one block" : "");
+}
+
+static void show_shape(struct call *call, const char *wanted, const char *refusal,
+                       const char *reply) {
+    const struct entry *entry = call_peek(call, 2);
+    if (!entry) {
+        call_error_no_key(call);
+    } else if (!wanted ? entry_type(entry) != VALUE_LIST : !has_encoding(entry, wanted)) {
+        call_error(call, "%s", refusal);
+    } else {
+        log_shape(call, entry);
+        reply_simple(call->reply, reply);
+    }
+}
+
+void debug_listpack(struct call *call) {
+    show_shape(call, "listpack", "ERR Not a listpack encoded object.",
+               "Listpack structure printed on stdout");
+}
+
+/* Every list, whether it is flat or not. */
+void debug_quicklist(struct call *call) {
+    show_shape(call, NULL, "ERR Not a quicklist encoded object.",
+               "Quicklist structure printed on stdout");
 }

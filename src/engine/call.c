@@ -148,7 +148,7 @@ static const struct entry *find_alive(struct call *call, struct database *db,
     return NULL;
 }
 
-static const struct entry *read_key(struct call *call, struct database *db, const struct key *key) {
+const struct entry *call_read_key(struct call *call, struct database *db, const struct key *key) {
     const struct entry *entry = find_alive(call, db, key);
     struct server *server = call->server;
     if (!entry) {
@@ -163,7 +163,7 @@ static const struct entry *read_key(struct call *call, struct database *db, cons
 
 const struct entry *call_read(struct call *call, uint32_t index) {
     struct key key = call_key(call, index);
-    return read_key(call, call->database, &key);
+    return call_read_key(call, call->database, &key);
 }
 
 static bool is_type(struct call *call, const struct entry *entry, enum value_type type) {

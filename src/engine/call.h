@@ -70,6 +70,8 @@ struct key call_key(const struct call *call, uint32_t index);
 /* Find the key of an argument for reading: counted as hit or miss, its clock touched. An expired
  * one is removed and counts as absent. */
 const struct entry *call_read(struct call *call, uint32_t index);
+/* The same for any database and any name. */
+const struct entry *call_read_key(struct call *call, struct database *db, const struct key *key);
 /* The same, for a value of one type: false after a WRONGTYPE reply; *entry is NULL when absent. */
 bool call_read_type(struct call *call, uint32_t index, enum value_type type,
                     const struct entry **entry);

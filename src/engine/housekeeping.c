@@ -3,12 +3,27 @@
 
 #include "base/invariant.h"
 #include "engine/config.h"
+#include "engine/field_expiry.h"
 #include "engine/server.h"
 
 /* ---- active expiry ---- */
 
+struct sweeping {
+    struct server *server;
+    size_t fields_left; /* of hashes, that may be removed in this step */
+    bool unfinished;    /* a hash was left with fields that are due */
+};
+
+/* A hash's fields may be due while its key is not. */
 static void expire_due(void *context, struct database *db, const struct entry *entry) {
-    struct server *server = context;
+    struct sweeping *sweeping = context;
+    struct server *server = sweeping->server;
+    if (entry_expiry(entry) > server->now_ms) {
+        if (sweeping->fields_left > 0)
+            sweeping->fields_left -= field_expiry_due(server, db, entry, sweeping->fields_left);
+        if (sweeping->fields_left == 0) sweeping->unfinished = true;
+        return;
+    }
     struct key key = key_make(&server->keyspace, entry_key(entry));
     struct spot spot = database_locate(db, &key);
     INVARIANT(spot.entry == entry);
@@ -20,10 +35,13 @@ static void expire_due(void *context, struct database *db, const struct entry *e
  * would end in time. */
 static bool sweep_database(struct server *server, struct database *db, int64_t end_us) {
     bool wrapped = false;
-    if (db->store->expiring == 0) return true;
+    struct sweeping sweeping = {.server = server};
     int64_t before_us = io_monotonic_us(server->io);
     while (!wrapped) {
-        database_sweep(db, server->now_ms, HOUSEKEEPING_SWEEP_STEP, expire_due, server, &wrapped);
+        sweeping.fields_left = HOUSEKEEPING_SWEEP_FIELDS;
+        database_sweep(db, server->now_ms, HOUSEKEEPING_SWEEP_STEP, expire_due, &sweeping,
+                       &wrapped);
+        if (wrapped && sweeping.unfinished) wrapped = sweeping.unfinished = false;
         int64_t now_us = io_monotonic_us(server->io);
         if (now_us + (now_us - before_us) >= end_us) return wrapped;
         before_us = now_us;

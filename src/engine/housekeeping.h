@@ -7,6 +7,7 @@ struct server;
 enum {
     HOUSEKEEPING_SWEEP_US = 300,  /* of a turn, for active expiry */
     HOUSEKEEPING_SWEEP_STEP = 64, /* segment headers looked at between two glances at the clock */
+    HOUSEKEEPING_SWEEP_FIELDS = 256, /* of hashes, removed between two glances */
     HOUSEKEEPING_DRAIN_NODES = 2000, /* of closed views, freed in a turn */
     HOUSEKEEPING_SESSIONS = 64,      /* at least, looked at each time */
 };

@@ -28,7 +28,7 @@ static void append_rates(struct report *report) {
 
 static void append_removed(struct report *report) {
     const struct statistics *counted = &report->server->statistics;
-    report_number(report, "expired_subkeys", 0);
+    report_number(report, "expired_subkeys", counted->expired_fields);
     report_number(report, "expired_keys", counted->expired_keys);
     report_text(report, "expired_stale_perc", "0.00");
     report_number(report, "expired_time_cap_reached_count", counted->expired_time_cap_reached);

@@ -4,12 +4,14 @@
 #include "base/invariant.h"
 #include "base/memory.h"
 #include "value/sorted_set.h"
+#include "value/hash.h"
 #include "value/stream.h"
 
 /* By enum value_type. */
 static const struct object_class *const classes[VALUE_TYPE_COUNT] = {
     [VALUE_STRING] = NULL,
     [VALUE_SORTED_SET] = &sorted_set_class,
+    [VALUE_HASH] = &hash_class,
     [VALUE_STREAM] = &stream_class,
 };
 

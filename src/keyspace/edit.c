@@ -151,6 +151,7 @@ static void end_object(struct edit *edit, struct keyspace *keyspace) {
     struct store *store = edit->db->store;
     struct object *object = edit->object;
     struct entry *entry = edit->spot.entry;
+    if (!object_is_flat(object)) buffer_release(&object->flat); /* it became a structure */
     store->outside_bytes += object_bytes(object);
     if (object_count(object) == 0 && object->type != VALUE_STREAM) {
         database_remove(edit->db, &edit->spot);

@@ -352,6 +352,13 @@ size_t listpack_remove(char *lp, size_t at, size_t count) {
     return or_end(lp, at);
 }
 
+void listpack_append_run(char *lp, struct bytes run, size_t count) {
+    size_t at = end_of(lp);
+    resize_run(lp, at, 0, run.size);
+    memcpy(lp + at, run.data, run.size);
+    add_count(lp, (int64_t)count);
+}
+
 void listpack_join(char *lp, const char *from, bool in_front) {
     size_t size = listpack_size(from) - LISTPACK_EMPTY_SIZE;
     size_t count = kept_count(lp), more = kept_count(from);

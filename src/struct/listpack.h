@@ -59,6 +59,9 @@ void listpack_replace(char *lp, size_t at, const struct item *item);
 /* Take `count` items away, or all up to the end; returns the offset of the one that follows, 0 at
  * the end. */
 size_t listpack_remove(char *lp, size_t at, size_t count);
+/* Put a run of `count` whole items, as they stand in another listpack, at the end. Needs its size.
+ */
+void listpack_append_run(char *lp, struct bytes run, size_t count);
 /* Put all of `from` behind (or in front of) what is in `lp`; needs from's size less 7 more. */
 void listpack_join(char *lp, const char *from, bool in_front);
 

@@ -271,7 +271,29 @@ class Differential:
                 kind, encoding, expiry, value = replies[index * 4 : index * 4 + 4]
                 if kind != b"+none\r\n":
                     state[database, key] = (kind, encoding, int(expiry[1:]), value)
+        self.add_contents(state, ask)
         return state
+
+    def add_contents(self, state, ask):
+        """Collections by their own reading command; their encodings may be newer than the peer's."""
+        readers = {
+            b"+list\r\n": lambda key: (b"LRANGE", key, b"0", b"-1"),
+            b"+set\r\n": lambda key: (b"SMEMBERS", key),
+            b"+hash\r\n": lambda key: (b"HGETALL", key),
+            b"+zset\r\n": lambda key: (b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"),
+            b"+stream\r\n": lambda key: (b"XRANGE", key, b"-", b"+"),
+        }
+        for (database, key), (kind, _, expiry, _) in list(state.items()):
+            if kind not in readers:
+                continue
+            replies = ask([(b"SELECT", b"%d" % database), readers[kind](key)])
+            content = replies[1]
+            if kind == b"+set\r\n":
+                content = b"".join(sorted(split(content[content.index(b"\n") + 1 :])))
+            elif kind == b"+hash\r\n":
+                parts = split(content[content.index(b"\n") + 1 :])
+                content = b"".join(sorted(parts[i] + parts[i + 1] for i in range(0, len(parts), 2)))
+            state[database, key] = (kind, b"", expiry, content)
 
     def compare_state(self):
         """The differences between the two servers' data, as lines."""

@@ -9,6 +9,8 @@ byte strings, or a list of several that belong together.
 import random
 from bisect import bisect
 
+from generator_list import LISTS
+
 KEYS = [b"k0", b"k1", b"k2", b"k3", b"k4", b"k5", b"k6", b"k7", b"", b"a\r\nb", b"\x00\xff*[", b"12345", b"K" * 60]
 # without a zero byte, at which Redis ends them
 POPULATE_PREFIXES = [key for key in KEYS if b"\x00" not in key]
@@ -603,4 +605,10 @@ def make_server(g):
 
 SERVER = [(0.6, make_config), (0.5, make_command), (0.3, make_debug), (0.15, make_server)]
 
-FAMILIES = {"strings": STRINGS, "keys": KEYSPACE, "connection": CONNECTION, "server": SERVER}
+FAMILIES = {
+    "strings": STRINGS,
+    "keys": KEYSPACE,
+    "connection": CONNECTION,
+    "server": SERVER,
+    "lists": [(weight, spoiled(maker)) for weight, maker in LISTS],
+}

@@ -31,7 +31,21 @@ def peer_lacks_it(ours, peer):
     return peer.startswith(b"-ERR unknown subcommand")
 
 
+def newer_encoding(ours, peer):
+    pairs = {(b"listpack", b"quicklist"), (b"listpack", b"hashtable"), (b"listpackex", b"hashtable")}
+    return (ours[4:].strip(), peer[4:].strip()) in pairs or (ours[4:].strip(), peer[5:].strip()) in pairs
+
+
 KNOWN = [
+    known(
+        "timeout-too-large", r"(BLPOP|BRPOP|BLMOVE|BRPOPLPUSH|BLMPOP|BZPOPMIN|BZPOPMAX|BZMPOP) .*",
+        lambda ours, peer: (ours, peer) == (b"-ERR timeout is out of range\r\n", b"-ERR timeout is negative\r\n"),
+        "7.0 takes what overflows for a negative number",
+    ),
+    known(
+        "small-collections", r"OBJECT ENCODING .*", newer_encoding,
+        "small lists (since 7.2) and sets of words (since 7.2) are listpacks",
+    ),
     known(
         "client-setinfo", r"CLIENT SETINFO( .*)?", peer_lacks_it,
         "CLIENT SETINFO is of Redis 7.2: clients tell their library with it",

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "command/command_handlers.h"
 #include "command/scan.h"
+#include "value/sorted_set_score.h"
 
 /* ---- adding ---- */
 
@@ -315,6 +316,7 @@ void command_zrandmember(struct call *call) {
 struct gather {
     struct reply *reply;
     const struct scan_options *options;
+    bool flat;
     uint64_t found;
 };
 
@@ -328,13 +330,18 @@ static void reply_scanned(void *context, const struct sorted_set_element *elemen
     char text[NUMBER_DOUBLE_TEXT_MAX];
     if (!scan_matches_item(gather->options, &element->member)) return;
     reply_item(gather->reply, &element->member);
-    reply_bulk(gather->reply, bytes_make(text, number_format_double(text, element->score)));
+    int64_t integer;
+    /* A flat set's integers are shown as they are kept: 1e17 with all its digits. */
+    if (gather->flat && score_is_flat_integer(element->score, &integer))
+        reply_bulk_integer(gather->reply, integer);
+    else
+        reply_bulk(gather->reply, bytes_make(text, number_format_double(text, element->score)));
 }
 
 /* Twice over the same elements: the reply begins with their number. */
 static void reply_scan(struct call *call, const struct sorted_set *set, uint64_t cursor,
                        const struct scan_options *options) {
-    struct gather gather = {call->reply, options, 0};
+    struct gather gather = {call->reply, options, object_is_flat(&set->object), 0};
     uint64_t next = cursor;
     int64_t rounds = scan_rounds(options), done = 0;
     do

@@ -90,15 +90,22 @@ static double weighted(const struct source *source, double score) {
     return isnan(product) ? 0 : product; /* of 0 and an infinity */
 }
 
+/* What is flat does not know -0; sums do. A result with one is flat in the end, if at all. */
 static void add(struct combination *combination, const struct item *member, double score) {
-    sorted_set_add(combination->result, member, &score, 0, &combination->limits);
+    static const struct sorted_set_limits none = {0, 0};
+    bool negative_zero = score == 0 && signbit(score);
+    sorted_set_add(combination->result, member, &score, 0,
+                   negative_zero ? &none : &combination->limits);
 }
 
 static bool visit_union(struct combination *combination, const struct source *source,
                         const struct sorted_set_element *element) {
     double score = weighted(source, element->score), before;
-    if (sorted_set_score(combination->result, &element->member, &before))
+    if (sorted_set_score(combination->result, &element->member, &before)) {
         score = aggregated(combination->aggregate, before, score);
+        /* 0 and -0 are the same to a sorted set, which would keep the one it has. */
+        if (score == 0 && before == 0) sorted_set_remove(combination->result, &element->member);
+    }
     add(combination, &element->member, score);
     return true;
 }
@@ -270,6 +277,7 @@ static void store(struct call *call, enum combine kind, const char *event) {
         object_init(&result.object, VALUE_SORTED_SET, &call->server->keyspace.world);
         combination.result = (struct sorted_set *)&result;
         combine(&combination);
+        sorted_set_flatten(combination.result, &combination.limits);
         zset_store(call, 1, combination.result, event);
     }
     memory_free(combination.sources);

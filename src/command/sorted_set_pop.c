@@ -141,9 +141,26 @@ void command_bzpopmax(struct call *call) {
     pop_waiting(call, true);
 }
 
+static bool parse_pop_count(struct call *call, uint32_t index, struct pop_first *what) {
+    int64_t count = 0;
+    what->count = 1;
+    for (; index < call->argc; index += 2) {
+        bool is_count = index + 1 < call->argc && call_argument_is(call, index, "count");
+        if (!is_count || count > 0) {
+            call_error_syntax(call);
+            return false;
+        }
+        if (!call_parse_range(call, index + 1, 1, INT64_MAX, &count,
+                              "ERR count should be greater than 0"))
+            return false;
+        what->count = (uint64_t)count;
+    }
+    return true;
+}
+
 /* numkeys key ... MIN|MAX [COUNT count], from `index` on. */
 static bool parse_pop_first(struct call *call, uint32_t index, struct pop_first *what) {
-    int64_t keys, count = 1;
+    int64_t keys;
     if (!call_parse_range(call, index, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0"))
         return false;
     if (keys >= (int64_t)call->argc - index - 1) {
@@ -152,19 +169,13 @@ static bool parse_pop_first(struct call *call, uint32_t index, struct pop_first 
     }
     what->first_key = index + 1;
     what->key_count = (uint32_t)keys;
-    what->count = 1;
     uint32_t at = what->first_key + what->key_count;
     what->highest = call_argument_is(call, at, "max");
-    bool known = what->highest || call_argument_is(call, at, "min");
-    if (known && at + 1 == call->argc) return true;
-    if (!known || at + 3 != call->argc || !call_argument_is(call, at + 1, "count")) {
+    if (!what->highest && !call_argument_is(call, at, "min")) {
         call_error_syntax(call);
         return false;
     }
-    if (!call_parse_range(call, at + 2, 1, INT64_MAX, &count, "ERR count should be greater than 0"))
-        return false;
-    what->count = (uint64_t)count;
-    return true;
+    return parse_pop_count(call, at + 1, what);
 }
 
 void command_zmpop(struct call *call) {
@@ -175,6 +186,6 @@ void command_zmpop(struct call *call) {
 void command_bzmpop(struct call *call) {
     struct pop_first what = {0};
     int64_t timeout_ms;
-    if (call_parse_timeout(call, 1, &timeout_ms) && parse_pop_first(call, 2, &what))
+    if (parse_pop_first(call, 2, &what) && call_parse_timeout(call, 1, &timeout_ms))
         pop_first_or_wait(call, &what, timeout_ms);
 }

@@ -208,7 +208,9 @@ void command_zrangestore(struct call *call) {
         struct sorted_set_limits limits = zset_limits(call);
         struct sorted_set_element element;
         struct sorted_set_walk walk;
-        sorted_set_walk_begin(&walk, set, &span, false);
+        /* As Redis does: how many it will be is known from ranks alone. */
+        if (range.by == BY_RANK && span.count > limits.entries_max) limits.entries_max = 0;
+        sorted_set_walk_begin(&walk, set, &span, range.backwards);
         while (sorted_set_walk_next(&walk, &element))
             sorted_set_add((struct sorted_set *)&result, &element.member, &element.score, 0,
                            &limits);

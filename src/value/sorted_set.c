@@ -58,6 +58,31 @@ static bool outgrows(const struct sorted_set *set, const struct item *member,
            set->object.flat.size + member->size + FLAT_EXTRA_MAX > LISTPACK_SIZE_MAX;
 }
 
+static bool fits_flat(const struct sorted_set *set, const struct sorted_set_limits *limits) {
+    struct sorted_set_span whole = sorted_set_span_whole(set);
+    struct sorted_set_element element;
+    struct sorted_set_walk walk;
+    if (whole.count > limits->entries_max) return false;
+    sorted_set_walk_begin(&walk, set, &whole, false);
+    while (sorted_set_walk_next(&walk, &element)) {
+        if (item_text_size(&element.member) > limits->value_max) return false;
+    }
+    return true;
+}
+
+void sorted_set_flatten(struct sorted_set *set, const struct sorted_set_limits *limits) {
+    if (object_is_flat(&set->object) || !fits_flat(set, limits)) return;
+    struct sorted_set old = *set;
+    struct sorted_set_span whole = sorted_set_span_whole(&old);
+    struct sorted_set_element element;
+    struct sorted_set_walk walk;
+    object_init(&set->object, VALUE_SORTED_SET, old.object.world);
+    sorted_set_walk_begin(&walk, &old, &whole, false);
+    while (sorted_set_walk_next(&walk, &element))
+        sorted_set_add(set, &element.member, &element.score, 0, limits);
+    object_release(&old.object);
+}
+
 /* ---- members ---- */
 
 uint64_t sorted_set_count(const struct sorted_set *set) {

@@ -72,6 +72,9 @@ enum sorted_set_outcome sorted_set_add(struct sorted_set *set, const struct item
 /* False: it was no member. */
 bool sorted_set_remove(struct sorted_set *set, const struct item *member);
 
+/* A structure that could be flat becomes so: for results that were built apart. */
+void sorted_set_flatten(struct sorted_set *set, const struct sorted_set_limits *limits);
+
 /* ---- spans of ranks ---- */
 
 struct sorted_set_span {

@@ -19,7 +19,7 @@ static double score_of(const struct item *item) {
 
 static struct item item_of(double score, char text[NUMBER_DOUBLE_TEXT_MAX]) {
     int64_t integer;
-    if (score_is_integer(score, &integer)) return item_integer(integer);
+    if (score_is_flat_integer(score, &integer)) return item_integer(integer);
     return item_make(bytes_make(text, number_format_double(text, score)));
 }
 

@@ -24,6 +24,14 @@ static inline bool score_is_integer(double score, int64_t *integer) {
     return (double)*integer == score && (score != 0 || !signbit(score));
 }
 
+/* Is it an integer that a flat set keeps as one? As in Redis: up to 2^62, and -0 is 0. */
+static inline bool score_is_flat_integer(double score, int64_t *integer) {
+    const double limit = 4611686018427387904.0; /* 2^62 */
+    if (!(score >= -limit && score <= limit)) return false;
+    *integer = (int64_t)score;
+    return (double)*integer == score;
+}
+
 /* Does a float have all of it? */
 static inline bool score_is_float(double score, float *narrow) {
     if (!(score >= -(double)FLT_MAX && score <= (double)FLT_MAX)) return false;

@@ -283,7 +283,7 @@ class Differential:
             b"+zset\r\n": lambda key: (b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"),
             b"+stream\r\n": lambda key: (b"XRANGE", key, b"-", b"+"),
         }
-        for (database, key), (kind, _, expiry, _) in list(state.items()):
+        for (database, key), (kind, encoding, expiry, _) in list(state.items()):
             if kind not in readers:
                 continue
             replies = ask([(b"SELECT", b"%d" % database), readers[kind](key)])
@@ -293,6 +293,10 @@ class Differential:
             elif kind == b"+hash\r\n":
                 parts = split(content[content.index(b"\n") + 1 :])
                 content = b"".join(sorted(parts[i] + parts[i + 1] for i in range(0, len(parts), 2)))
+            elif kind == b"+zset\r\n":
+                scored = known_differences.score_values(parse(content))
+                state[database, key] = (kind, encoding, expiry, repr(scored).encode())
+                continue
             state[database, key] = (kind, b"", expiry, content)
 
     def compare_state(self):

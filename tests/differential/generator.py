@@ -9,6 +9,7 @@ byte strings, or a list of several that belong together.
 import random
 from bisect import bisect
 
+import generator_sorted_set
 from generator_list import LISTS
 
 KEYS = [b"k0", b"k1", b"k2", b"k3", b"k4", b"k5", b"k6", b"k7", b"", b"a\r\nb", b"\x00\xff*[", b"12345", b"K" * 60]
@@ -513,6 +514,8 @@ SETTINGS = [
     (b"list-max-listpack-size", [b"-2", b"128", b"x"]),
     (b"hash-max-listpack-entries", [b"512", b"1", b"-1"]),
     (b"lfu-log-factor", [b"10", b"0", b"-1"]),
+    (b"zset-max-listpack-entries", [b"128", b"0", b"5", b"-1", b"x"]),
+    (b"zset-max-listpack-value", [b"64", b"0", b"10", b"-1", b"1kb"]),
     (b"active-expire-effort", [b"1", b"10", b"11", b"0"]),
     (b"maxclients", [b"10000", b"0", b"x"]),
     (b"client-output-buffer-limit", [b"normal 0 0 0", b"pubsub 32mb 8mb 60", b"x 0 0 0", b"normal 0 0", b"normal a b c"]),
@@ -611,4 +614,5 @@ FAMILIES = {
     "connection": CONNECTION,
     "server": SERVER,
     "lists": [(weight, spoiled(maker)) for weight, maker in LISTS],
+    "sorted_sets": spoiled_table(generator_sorted_set.SPOILED) + generator_sorted_set.AS_THEY_ARE,
 }

@@ -58,6 +58,16 @@ KNOWN = [
         "client-kill-maxage", r"CLIENT KILL (.* )?MAXAGE .*", lambda ours, peer: peer == b"-ERR syntax error\r\n",
         "the filter MAXAGE of CLIENT KILL is of Redis 7.4",
     ),
+    known(
+        "zrank-withscore", r"Z(REV)?RANK .* WITHSCORE",
+        lambda ours, peer: peer.startswith(b"-ERR wrong number of arguments for 'z"),
+        "the option WITHSCORE of ZRANK and ZREVRANK is of Redis 7.2",
+    ),
+    known(
+        "zrank-arguments", r"Z(REV)?RANK( .*)?",
+        lambda ours, peer: peer.startswith(b"-ERR wrong number of arguments for 'z") and ours == b"-ERR syntax error\r\n",
+        "since Redis 7.2 ZRANK and ZREVRANK take a fourth word, which may be a wrong one",
+    ),
 ]  # fmt: skip
 
 
@@ -226,6 +236,43 @@ def digests(arguments, ours, peer, context):
     return re.sub(rb"[0-9a-f]{40}", b"", ours) == re.sub(rb"[0-9a-f]{40}", b"", peer)
 
 
+def score_values(value):
+    """A parsed reply in which what reads as a number with a fraction or an exponent is that number: Redis 7.0 writes a
+    score with 17 digits, from 7.2 on and here it is the shortest text that reads back as the same double."""
+    if isinstance(value, tuple) and value[0] == b",":
+        return float(value[1])
+    children = elements(value)
+    if children is not None:
+        return [score_values(child) for child in children]
+    if isinstance(value, bytes) and re.fullmatch(rb"-?\d(\d*\.\d+(e[-+]\d+)?|e[-+]\d+)", value):
+        return float(value)
+    return value
+
+
+def same_scores(arguments, ours, peer, context):
+    return ours[:1] == peer[:1] and len(ours) <= len(peer) and score_values(parse(ours)) == score_values(parse(peer))
+
+
+def value_scan(arguments, ours, peer, context):
+    """As scan, for SCAN's siblings: the whole in one call has the same pairs. A cursor's number is each server's own."""
+    if ours[:1] != b"*" or peer[:1] != b"*":
+        return False
+    ours, peer = parse(ours), parse(peer)
+    shape = all(len(r) == 2 and isinstance(r[0], bytes) and r[0].isdigit() and isinstance(r[1], list) for r in (ours, peer))
+    if not shape or arguments[2] != b"0" or b"100000" not in arguments:
+        return shape
+    pairs = [sorted(map(repr, zip(r[1][::2], score_values(r[1][1::2])))) for r in (ours, peer)]
+    return ours[0] == peer[0] == b"0" and pairs[0] == pairs[1]
+
+
+def random_members(arguments, ours, peer, context):
+    """What is picked is chance; how many are is not."""
+    if ours[:1] != peer[:1] or ours[:3] == b"$-1" or peer[:3] == b"$-1":
+        return False
+    ours, peer = parse(ours), parse(peer)
+    return isinstance(ours, bytes) and isinstance(peer, bytes) or len(ours) == len(peer)
+
+
 COMPARISONS = {
     b"TTL": integers_close(TOLERANCE_MS // 1000),
     b"PTTL": integers_close(TOLERANCE_MS),
@@ -234,6 +281,13 @@ COMPARISONS = {
     b"KEYS": same_elements,
     b"RANDOMKEY": same_kind,
     b"SCAN": scan,
+    **{name: same_scores for name in (
+        b"BZMPOP", b"BZPOPMAX", b"BZPOPMIN", b"ZADD", b"ZDIFF", b"ZINCRBY", b"ZINTER", b"ZMPOP", b"ZMSCORE", b"ZPOPMAX",
+        b"ZPOPMIN", b"ZRANGE", b"ZRANGEBYSCORE", b"ZRANK", b"ZREVRANGE", b"ZREVRANGEBYSCORE", b"ZREVRANK", b"ZSCORE",
+        b"ZUNION",
+    )},
+    b"ZSCAN": value_scan,
+    b"ZRANDMEMBER": random_members,
     b"DBSIZE": dbsize,
     b"TIME": same_kind,
     b"LOLWUT": same_kind,

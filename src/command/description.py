@@ -275,7 +275,7 @@ def parse_syntax(text, key_specs):
     next_spec = 0
     for argument in all_arguments(arguments):
         if argument.type != "key":
-            if argument.key_spec >= 0:
+            if argument.key_spec >= 0 and argument.type != "pattern":  # of names of keys: SORT
                 raise Problem(f"syntax: {argument.name} is no key, but names a key spec")
             continue
         if argument.key_spec < 0:

@@ -9,8 +9,6 @@
 #include "engine/dispatch.h"
 #include "engine/server.h"
 
-/* On the monotonic clock; it can still be counted in microseconds. */
-#define DEADLINE_MAX_MS (INT64_MAX / 1000)
 enum { NO_DEADLINE = UINT32_MAX, FIRST_HEAP = 64 };
 
 /* A place in the line of one key. */
@@ -23,7 +21,7 @@ struct waiting_link {
 
 struct waiter {
     struct session *session;
-    int64_t deadline_ms;
+    int64_t deadline_us; /* on the monotonic clock */
     uint32_t heap_index; /* NO_DEADLINE: for ever */
     enum value_type type;
     bool wake_when_gone;
@@ -131,7 +129,7 @@ static void heap_rise(struct waiting *waiting, uint32_t index) {
     struct waiter *waiter = waiting->heap[index];
     while (index > 0) {
         struct waiter *above = waiting->heap[(index - 1) / 2];
-        if (above->deadline_ms <= waiter->deadline_ms) break;
+        if (above->deadline_us <= waiter->deadline_us) break;
         heap_put(waiting, index, above);
         index = (index - 1) / 2;
     }
@@ -144,9 +142,9 @@ static void heap_sink(struct waiting *waiting, uint32_t index) {
         uint32_t child = 2 * index + 1;
         if (child >= waiting->heap_count) break;
         if (child + 1 < waiting->heap_count &&
-            waiting->heap[child + 1]->deadline_ms < waiting->heap[child]->deadline_ms)
+            waiting->heap[child + 1]->deadline_us < waiting->heap[child]->deadline_us)
             child++;
-        if (waiter->deadline_ms <= waiting->heap[child]->deadline_ms) break;
+        if (waiter->deadline_us <= waiting->heap[child]->deadline_us) break;
         heap_put(waiting, index, waiting->heap[child]);
         index = child;
     }
@@ -174,7 +172,7 @@ static void heap_remove(struct waiting *waiting, struct waiter *waiter) {
 }
 
 int64_t waiting_due_us(const struct waiting *waiting) {
-    return waiting->heap_count > 0 ? waiting->heap[0]->deadline_ms * 1000 : INT64_MAX;
+    return waiting->heap_count > 0 ? waiting->heap[0]->deadline_us : INT64_MAX;
 }
 
 /* ---- lines ---- */
@@ -222,9 +220,9 @@ static void hold(struct call *call, const struct call_wait *wait) {
 
 static void take_deadline(struct server *server, struct waiter *waiter, int64_t timeout_ms) {
     if (timeout_ms == 0) return;
-    if (__builtin_add_overflow(server->monotonic_ms, timeout_ms, &waiter->deadline_ms) ||
-        waiter->deadline_ms > DEADLINE_MAX_MS)
-        waiter->deadline_ms = DEADLINE_MAX_MS;
+    if (__builtin_mul_overflow(timeout_ms, 1000, &waiter->deadline_us) ||
+        __builtin_add_overflow(server->monotonic_us, waiter->deadline_us, &waiter->deadline_us))
+        waiter->deadline_us = INT64_MAX;
     heap_add(&server->waiting, waiter);
 }
 
@@ -404,7 +402,7 @@ void waiting_time_out(struct server *server) {
     struct waiting *waiting = &server->waiting;
     for (int i = 0; i < WAITING_TIMEOUTS && waiting->heap_count > 0; i++) {
         struct waiter *waiter = waiting->heap[0];
-        if (waiter->deadline_ms > server->monotonic_ms) return;
+        if (waiter->deadline_us > server->monotonic_us) return;
         waiting_unblock(waiter->session, false);
     }
 }

@@ -301,7 +301,7 @@ def test_ten_thousand_wait_at_no_cost(start, family):
     count = 10_000
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 2000), hard))
-    server = start({"maxclients": count + 100})
+    server = start(maxclients=count + 100)
     clients = []
     for number in range(count):
         client = harness.Connection(server.address)

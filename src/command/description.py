@@ -468,7 +468,9 @@ def link(commands):
 def derive(command):
     """Categories, the legacy range, movablekeys and help follow from the rest."""
     wanted = set(command.fields.get("categories", "").split())
-    for category in wanted:
+    unwanted = {category[1:] for category in wanted if category.startswith("-")}
+    wanted = {category for category in wanted if not category.startswith("-")}
+    for category in wanted | unwanted:
         if category not in CATEGORIES:
             command.fail(f"the category {category!r} is unknown")
     if command.handler is None:
@@ -480,6 +482,7 @@ def derive(command):
             wanted.update(FLAG_CATEGORIES.get(flag, []))
     if "fast" not in command.flags:
         wanted.add("slow")
+    wanted -= unwanted
     command.categories = [c for c in CATEGORIES if c in wanted]
     command.legacy, movable = legacy_range(command.keys)
     if movable:

@@ -202,7 +202,7 @@ void command_lrange(struct call *call) {
     union object_room room;
     const struct list *list;
     int64_t start, stop;
-    uint64_t first, count = 0;
+    uint64_t first = 0, count = 0;
     if (!parse_range(call, &start, &stop) || !read_list(call, &room, &list)) return;
     if (list) count = cut_range(start, stop, list_count(list), &first);
     reply_array(call->reply, count);

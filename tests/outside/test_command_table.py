@@ -36,6 +36,7 @@ DOCS_DIFFERENCES = {
 # their names.
 RENAMED_ARGUMENTS = {
     "client|reply": {"on_off_skip": "action"},
+    "client|unblock": {"timeout_error": "unblock-type"},
     "config|set": {"parameter_value": "data"},
     "flushall": {"async": "flush-type"},
     "flushdb": {"async": "flush-type"},
@@ -44,6 +45,8 @@ RENAMED_ARGUMENTS = {
     "mset": {"key_value": "data"},
     "msetnx": {"key_value": "data"},
     "shutdown": {"nosave_save": "save-selector"},
+    "sort": {"BY pattern": "by-pattern", "GET pattern": "get-pattern", "LIMIT offset_count": "limit"},
+    "sort_ro": {"BY pattern": "by-pattern", "GET pattern": "get-pattern", "LIMIT offset_count": "limit"},
 }
 
 # Requests whose keys both must find, and those that both must refuse.

@@ -22,7 +22,18 @@ class Zset:
         return [key, value, b"%d" % number]
 
 
-FAMILIES = {"zset": Zset()}
+class List:
+    def push(self, key, *values):
+        return ("RPUSH", key, *values)
+
+    def pop(self, *keys, timeout=0):
+        return ("BLPOP", *keys, timeout)
+
+    def popped(self, key, value, number=0):
+        return [key, value]
+
+
+FAMILIES = {"list": List(), "zset": Zset()}
 
 
 @pytest.fixture(params=FAMILIES, name="family")
@@ -143,7 +154,7 @@ def test_timeouts(server, connection, family):
     assert server.connect(3).call(*family.pop("key", timeout=0.01)) is None
     for timeout, error in (
         ("-1", b"ERR timeout is negative"),
-        ("-0.001", b"ERR timeout is negative"),
+        ("-0.002", b"ERR timeout is negative"),
         ("x", b"ERR timeout is not a float or out of range"),
         ("", b"ERR timeout is not a float or out of range"),
         ("nan", b"ERR timeout is not a float or out of range"),

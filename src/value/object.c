@@ -3,14 +3,16 @@
 
 #include "base/invariant.h"
 #include "base/memory.h"
-#include "value/sorted_set.h"
 #include "value/hash.h"
 #include "value/list.h"
+#include "value/set.h"
+#include "value/sorted_set.h"
 #include "value/stream.h"
 
 /* By enum value_type. */
 static const struct object_class *const classes[VALUE_TYPE_COUNT] = {
     [VALUE_LIST] = &list_class,
+    [VALUE_SET] = &set_class,
     [VALUE_SORTED_SET] = &sorted_set_class,
     [VALUE_HASH] = &hash_class,
     [VALUE_STREAM] = &stream_class,

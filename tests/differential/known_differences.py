@@ -120,6 +120,10 @@ def scan(arguments, ours, peer, context):
     return ours[0] == peer[0] == b"0" and sorted(ours[1]) == sorted(peer[1])
 
 
+def scan_members(arguments, ours, peer, context):
+    return scan(arguments[1:], ours, peer, context)
+
+
 def hello(arguments, ours, peer, context):
     """Version and the connection's number are each server's own."""
     if ours[:1] != peer[:1]:
@@ -289,6 +293,13 @@ COMPARISONS = {
     b"ZSCAN": value_scan,
     b"ZRANDMEMBER": random_members,
     b"DBSIZE": dbsize,
+    b"SMEMBERS": same_elements,
+    b"SINTER": same_elements,
+    b"SUNION": same_elements,
+    b"SDIFF": same_elements,
+    b"SPOP": same_elements,
+    b"SRANDMEMBER": same_elements,
+    b"SSCAN": scan_members,
     b"TIME": same_kind,
     b"LOLWUT": same_kind,
     b"INFO": info,

@@ -245,13 +245,28 @@ static void hash_keys(struct server *server, struct turn_item *item) {
         uint64_t hash = hash_bytes(&server->keyspace.secret, item->request.arguments[i]);
         item->hashes[i] = hash;
         if (turn->key_count == TURN_KEYS) continue;
-        turn->keys[turn->key_count++] = (struct turn_key){db, hash, NULL, false};
+        turn->keys[turn->key_count++] = (struct turn_key){
+            .database = db,
+            .hash = hash,
+            .arguments = item->request.arguments + i + 1,
+            .argument_count = count - (uint32_t)i - 1,
+        };
         database_prefetch_directory(db, hash);
     }
 }
 
-/* Each step touches what the step before has brought near: directory, bucket, entry, large value.
- */
+/* What the commands will look up in large collections. */
+static void prefetch_elements(struct turn *turn) {
+    const struct turn_key *end = turn->keys + turn->key_count;
+    for (unsigned step = 0; step < OBJECT_PREFETCH_STEPS; step++)
+        for (struct turn_key *key = turn->keys; key < end; key++)
+            if (key->entry && entry_encoding(key->entry) == ENTRY_OBJECT)
+                object_prefetch(entry_object(key->entry), key->arguments, key->argument_count, step,
+                                &key->hash);
+}
+
+/* Each step touches what the step before has brought near: directory, bucket, entry, large value,
+ * element. */
 static void prefetch(struct server *server) {
     struct turn *turn = &server->turn;
     turn->hashes_used = 0;
@@ -263,12 +278,17 @@ static void prefetch(struct server *server) {
         database_prefetch_bucket(key->database, key->hash);
     for (struct turn_key *key = turn->keys; key < end; key++)
         key->entry = database_prefetch_entry(key->database, key->hash, &key->is_elsewhere);
+    bool objects = false;
     for (struct turn_key *key = turn->keys; key < end; key++) {
-        if (key->entry)
+        if (key->entry) {
             database_prefetch_value(key->entry);
-        else if (key->is_elsewhere)
-            database_prefetch_displaced(key->database, key->hash);
+            objects |= entry_encoding(key->entry) == ENTRY_OBJECT;
+        } else if (key->is_elsewhere) {
+            key->entry = database_prefetch_displaced(key->database, key->hash);
+            objects = true; /* perhaps */
+        }
     }
+    if (objects) prefetch_elements(turn);
 }
 
 /* ---- reply ---- */

@@ -41,8 +41,10 @@ struct turn_item {
 struct turn_key {
     const struct database *database;
     uint64_t hash;
-    const struct entry *entry; /* the likely one, once its bucket was there; NULL: none */
-    bool is_elsewhere;         /* not in its home bucket, if there is one */
+    const struct entry *entry;     /* the likely one, once its bucket was there; NULL: none */
+    bool is_elsewhere;             /* not in its home bucket, if there is one */
+    const struct bytes *arguments; /* behind the key */
+    uint32_t argument_count;
 };
 
 struct turn {

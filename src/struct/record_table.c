@@ -6,6 +6,36 @@ void record_table_init(struct record_table *table) {
     *table = (struct record_table){.expiry_bound = RECORD_NO_EXPIRY};
 }
 
+/* ---- find ---- */
+
+uint64_t record_table_hash(const struct record_world *world, const struct item *key) {
+    return record_hash(world, key);
+}
+
+enum { LINE = 64 };
+
+/* The root is near: all take this way. What is below the second node is rare. */
+void record_table_prefetch_way(const struct record_table *table, uint64_t hash) {
+    if (!word_is_node(table->root)) return;
+    uint64_t word = *word_next(table->root, hash);
+    if (word_is_node(word)) __builtin_prefetch(word_next(word, hash));
+}
+
+void record_table_prefetch_chunk(const struct record_table *table, uint64_t hash) {
+    if (table->root == 0) return;
+    const char *chunk = (const char *)record_chunk_of(table->root, hash);
+    __builtin_prefetch(chunk);
+    __builtin_prefetch(chunk + LINE);
+}
+
+void record_table_prefetch_record(const struct record_table *table, uint64_t hash) {
+    if (table->root == 0) return;
+    const struct record_chunk *chunk = record_chunk_of(table->root, hash);
+    const uint8_t *at = chunk_candidate(chunk, record_tag(hash));
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + LINE / 2);
+}
+
 bool record_table_find(const struct record_table *table, const struct record_world *world,
                        const struct item *key, struct record *out) {
     if (table->root == 0) return false;

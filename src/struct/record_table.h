@@ -62,6 +62,13 @@ void record_table_init(struct record_table *table);
 /* Frees everything at once; nothing may be in view. Any one thread. */
 void record_table_release(struct record_table *table);
 
+/* Batch prefetch of a lookup, in three steps, each for the whole batch: the way, the chunk, the
+ * record. */
+uint64_t record_table_hash(const struct record_world *world, const struct item *key);
+void record_table_prefetch_way(const struct record_table *table, uint64_t hash);
+void record_table_prefetch_chunk(const struct record_table *table, uint64_t hash);
+void record_table_prefetch_record(const struct record_table *table, uint64_t hash);
+
 bool record_table_find(const struct record_table *table, const struct record_world *world,
                        const struct item *key, struct record *out);
 /* Add, or replace value and time. True: it was not there. */

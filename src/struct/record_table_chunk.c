@@ -357,7 +357,31 @@ bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct ite
     return false;
 }
 
+const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
+    const __m128i wanted = _mm_set1_epi8((char)tag);
+    __m128i sums = _mm_setzero_si128();
+    for (unsigned base = 0; base < chunk->count; base += SLOTS_A_LOAD) {
+        __m128i slots = slots_load(chunk->slots + base);
+        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(slots, wanted)) & 0x5555;
+        if (hits != 0) {
+            unsigned slot = (unsigned)__builtin_ctz(hits) / 2;
+            sums = _mm_add_epi64(sums, slots_sums(slots_first(slots, slot + 1)));
+            size_t sum = sums_total(sums);
+            return chunk_end(chunk) - (sum < chunk->used ? sum : chunk->used);
+        }
+        sums = _mm_add_epi64(sums, slots_sums(slots));
+    }
+    return chunk_end(chunk) - chunk->used;
+}
+
 #else
+
+const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
+    struct record_place walk = {0, chunk_end(chunk)};
+    while (chunk_step(chunk, &walk))
+        if (chunk->slots[walk.index - 1].tag == tag) break;
+    return walk.at;
+}
 
 bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct item *key,
                 struct record_place *place) {

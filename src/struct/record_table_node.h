@@ -7,8 +7,14 @@
  *     record_table_due.c      records whose time has come
  *     record_table_check.c    every invariant
  *
- * A word is a pointer to a chunk, or to a node with its lowest bit set; 0 is the root of an empty
- * table. A node has 2^bits words; a chunk that is shallower than the node's words stands in several
+ * A word is a pointer to a chunk; or to a node, with its lowest bit set, and above the pointer's 48
+ * bits what the way down needs to know of it, so that its header is not touched; 0 is the root of
+ * an empty table.
+ *
+ *     | bits 8 | shift 8 | pointer 47 | 1 |     which bits of the hash choose among the node's
+ * words
+ *
+ * A node has 2^bits words; a chunk that is shallower than the node's words stands in several
  * of them, a node below in one. Privacy goes upwards: a chunk that no view can see stands in nodes
  * that none can see. */
 #ifndef REDSTART_STRUCT_RECORD_TABLE_NODE_H
@@ -75,17 +81,22 @@ static inline unsigned record_tag(uint64_t hash) {
 
 /* -- words ------------------------------------------------------------------------------------- */
 
+#define WORD_POINTER ((UINT64_C(1) << 48) - 2)
+enum { WORD_SHIFT_AT = 48, WORD_BITS_AT = 56 };
+
 static inline bool word_is_node(uint64_t word) {
     return (word & 1) != 0;
 }
 static inline struct record_node *word_node(uint64_t word) {
-    return (struct record_node *)(uintptr_t)(word - 1);
+    return (struct record_node *)(uintptr_t)(word & WORD_POINTER);
 }
 static inline struct record_chunk *word_chunk(uint64_t word) {
     return (struct record_chunk *)(uintptr_t)word;
 }
 static inline uint64_t node_word(const struct record_node *node) {
-    return (uint64_t)(uintptr_t)node + 1;
+    uint64_t shift = 64 - (uint64_t)node->prefix - node->bits;
+    return (uint64_t)(uintptr_t)node | 1 | shift << WORD_SHIFT_AT |
+           (uint64_t)node->bits << WORD_BITS_AT;
 }
 static inline uint64_t chunk_word(const struct record_chunk *chunk) {
     return (uint64_t)(uintptr_t)chunk;
@@ -100,12 +111,16 @@ static inline size_t node_index(const struct record_node *node, uint64_t hash) {
 static inline size_t node_span(const struct record_node *node, unsigned depth) {
     return (size_t)1 << (node->prefix + node->bits - depth);
 }
+/* The place of the next word on the way of this hash, in the node of this one. */
+static inline const uint64_t *word_next(uint64_t word, uint64_t hash) {
+    uint64_t index = hash >> (word >> WORD_SHIFT_AT & 63);
+    index &= (UINT64_C(1) << (word >> WORD_BITS_AT)) - 1;
+    return &word_node(word)->words[index];
+}
 /* The chunk for this hash; the root is not 0. */
 static inline struct record_chunk *record_chunk_of(uint64_t word, uint64_t hash) {
-    while (word_is_node(word)) {
-        const struct record_node *node = word_node(word);
-        word = node->words[node_index(node, hash)];
-    }
+    while (word_is_node(word))
+        word = *word_next(word, hash);
     return word_chunk(word);
 }
 static inline int64_t bound_min(int64_t a, int64_t b) {
@@ -149,6 +164,8 @@ struct record_place {
     unsigned index;
     const uint8_t *at;
 };
+/* The first record with this tag; where the next one would stand when there is none. */
+const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag);
 bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct item *key,
                 struct record_place *place);
 static inline const uint8_t *chunk_end(const struct record_chunk *chunk) {

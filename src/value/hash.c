@@ -306,6 +306,21 @@ static int64_t class_next_expiry(const struct object *object) {
     return hash_next_expiry(as_hash(object));
 }
 
+static void class_prefetch(const struct object *object, const struct bytes *arguments, size_t count,
+                           unsigned step, uint64_t *hash) {
+    const struct hash *hashes = as_hash(object);
+    (void)count;
+    if (step == 0) {
+        struct item field = item_make(arguments[0]);
+        *hash = record_table_hash(object->world, &field);
+        record_table_prefetch_way(&hashes->table, *hash);
+    } else if (step == 1) {
+        record_table_prefetch_chunk(&hashes->table, *hash);
+    } else {
+        record_table_prefetch_record(&hashes->table, *hash);
+    }
+}
+
 static const char *class_encoding_name(const struct object *object) {
     switch (object->format) {
     case FLAT_LISTPACK: return "listpack";
@@ -322,5 +337,6 @@ const struct object_class hash_class = {
     .count = class_count,
     .digest = class_digest,
     .next_expiry = class_next_expiry,
+    .prefetch = class_prefetch,
     .encoding_name = class_encoding_name,
 };

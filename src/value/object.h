@@ -45,6 +45,8 @@ static inline bool object_is_flat(const struct object *object) {
     return object->format != FLAT_NONE;
 }
 
+enum { OBJECT_PREFETCH_STEPS = 3 };
+
 /* What a type says of itself: defined once in value/<type>.c, listed in object.c. The functions
  * are for the structure: flat objects are handled in object.c. */
 struct object_class {
@@ -63,6 +65,11 @@ struct object_class {
     void (*digest)(const struct object *object, struct object_digest *digest);
     /* Earliest time at which a part of it expires, ms; INT64_MAX for never. NULL: never. */
     int64_t (*next_expiry)(const struct object *object);
+    /* Bring nearer what a command with these arguments behind the key will look up, in steps, each
+     * for a whole batch; *hash is kept from one to the next. For structures; NULL:
+     * nothing to do. */
+    void (*prefetch)(const struct object *object, const struct bytes *arguments, size_t count,
+                     unsigned step, uint64_t *hash);
     /* OBJECT ENCODING */
     const char *(*encoding_name)(const struct object *object);
 };
@@ -89,6 +96,13 @@ size_t object_bytes(const struct object *object);
 uint64_t object_count(const struct object *object);
 int64_t object_next_expiry(const struct object *object);
 const char *object_encoding_name(const struct object *object);
+
+static inline void object_prefetch(const struct object *object, const struct bytes *arguments,
+                                   size_t count, unsigned step, uint64_t *hash) {
+    const struct object_class *class = object_class_of((enum value_type)object->type);
+    if (class->prefetch && !object_is_flat(object) && count > 0)
+        class->prefetch(object, arguments, count, step, hash);
+}
 
 /* Room for any object's struct, on the stack. */
 enum { OBJECT_SIZE_MAX = 256 };

@@ -67,6 +67,7 @@ size_t keyspace_count(const struct keyspace *keyspace) {
 struct view_part {
     struct table_view table;
     char *const *chunks;
+    size_t expiring;
 };
 
 struct view {
@@ -85,6 +86,7 @@ struct view *view_open(struct keyspace *keyspace) {
         const struct store *store = keyspace->databases[i].store;
         table_freeze(&store->table, &view->parts[i].table);
         view->parts[i].chunks = store->slab.chunks;
+        view->parts[i].expiring = store->expiring;
     }
     return view;
 }
@@ -105,6 +107,10 @@ uint32_t view_database_count(const struct view *view) {
 
 size_t view_count(const struct view *view, uint32_t database) {
     return view->parts[database].table.count;
+}
+
+size_t view_expiring(const struct view *view, uint32_t database) {
+    return view->parts[database].expiring;
 }
 
 struct view_walk {

@@ -49,6 +49,7 @@ bool keyspace_drain(struct keyspace *keyspace, size_t budget);
 /* For the reader. */
 uint32_t view_database_count(const struct view *view);
 size_t view_count(const struct view *view, uint32_t database);
+size_t view_expiring(const struct view *view, uint32_t database); /* keys with a time */
 uint64_t view_scan(const struct view *view, uint32_t database, uint64_t cursor,
                    database_visit *visit, void *context);
 

@@ -1,0 +1,357 @@
+/* load.c: reading an RDB file. */
+#include "rdb/load.h"
+
+#include "base/crc.h"
+#include "base/memory.h"
+#include "keyspace/edit.h"
+#include "rdb/format.h"
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* ---- the file ---- */
+
+static struct rdb_load *load_of(struct rdb_input *in) {
+    return (struct rdb_load *)(void *)((char *)in - offsetof(struct rdb_load, input));
+}
+
+/* Everything up to here belongs to the checksum. */
+static void check_to(struct rdb_load *load, const char *to) {
+    if (load->options.checksums)
+        load->crc = crc64(load->crc, bytes_make(load->checked, (size_t)(to - load->checked)));
+    load->checked = to;
+}
+
+/* Keep what is at hand and not used, and read more behind it. */
+static bool fill(struct rdb_input *in, size_t size) {
+    struct rdb_load *load = load_of(in);
+    struct buffer *piece = &load->piece;
+    struct io *io = load->options.io;
+    check_to(load, in->at);
+    size_t used = (size_t)(in->at - piece->data);
+    buffer_consume(piece, used);
+    load->consumed += used;
+    size_t wanted = size > RDB_LOAD_PIECE ? size : RDB_LOAD_PIECE;
+    if (wanted - piece->size > in->more) wanted = piece->size + (size_t)in->more;
+    buffer_reserve(piece, wanted - piece->size);
+    while (piece->size < wanted) {
+        int64_t got = io->operations->read(io, load->file, piece->data + piece->size,
+                                           wanted - piece->size);
+        if (got == -EINTR) continue;
+        if (got <= 0) {
+            load->io_error = got < 0 ? (int)got : -EIO;
+            break;
+        }
+        piece->size += (size_t)got;
+        in->more -= (uint64_t)got;
+    }
+    in->at = load->checked = piece->data;
+    in->end = piece->data + piece->size;
+    return piece->size >= size;
+}
+
+uint64_t rdb_load_offset(const struct rdb_load *load) {
+    if (load->piece.data == NULL) return 0;
+    return load->consumed + (uint64_t)(load->input.at - load->piece.data);
+}
+
+/* ---- failures ---- */
+
+static enum rdb_load_state fail(struct rdb_load *load, enum rdb_load_failure failure,
+                                const char *why) {
+    load->failure = failure;
+    snprintf(load->error, sizeof load->error, "%s", why);
+    return RDB_LOAD_FAILED;
+}
+
+/* The input's error; with the key that was being read, if one was. */
+static enum rdb_load_state fail_input(struct rdb_load *load) {
+    if (load->io_error < 0) return fail(load, RDB_LOAD_UNREADABLE, strerror(-load->io_error));
+    load->failure = RDB_LOAD_MALFORMED;
+    enum { SHOWN_MAX = 64 };
+    if (load->key.size > 0)
+        snprintf(load->error, sizeof load->error, "key '%.*s': %s",
+                 (int)(load->key.size < SHOWN_MAX ? load->key.size : SHOWN_MAX), load->key.data,
+                 load->input.error);
+    else
+        snprintf(load->error, sizeof load->error, "%s", load->input.error);
+    return RDB_LOAD_FAILED;
+}
+
+/* ---- beginning ---- */
+
+static bool read_magic(struct rdb_load *load) {
+    struct bytes magic;
+    int64_t version = 0;
+    if (!rdb_input_raw(&load->input, RDB_MAGIC_SIZE, &magic)) {
+        if (load->io_error == 0)
+            fail(load, RDB_LOAD_MALFORMED, "it is too short");
+        else
+            fail_input(load);
+        return false;
+    }
+    if (memcmp(magic.data, "REDIS", 5) != 0) {
+        fail(load, RDB_LOAD_NO_RDB, "it does not begin with REDIS");
+        return false;
+    }
+    for (int i = 5; i < RDB_MAGIC_SIZE; i++) {
+        if (magic.data[i] < '0' || magic.data[i] > '9') version = INT32_MIN;
+        version = version * 10 + (magic.data[i] - '0');
+    }
+    if (version < 1 || version > RDB_VERSION_MAX) {
+        fail(load, RDB_LOAD_TOO_NEW, "");
+        snprintf(load->error, sizeof load->error, "%.4s", magic.data + 5);
+        return false;
+    }
+    load->version = (uint32_t)version;
+    return true;
+}
+
+static void forget_key(struct rdb_load *load) {
+    load->expiry = ENTRY_NO_EXPIRY;
+    load->idle_s = load->frequency = -1;
+    buffer_clear(&load->key);
+}
+
+bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *options,
+                    const char *path) {
+    const struct io_operations *files = options->io->operations;
+    struct io_file_status status;
+    *load = (struct rdb_load){.options = *options, .file = IO_NONE};
+    load->reader.world = &options->keyspace->world;
+    load->reader.limits = options->limits;
+    load->reader.now_ms = options->now_ms;
+    load->database = &options->keyspace->databases[0];
+    forget_key(load);
+    int result = files->status(options->io, path, &status);
+    if (result >= 0) {
+        load->file = files->open(options->io, path, IO_READ, 0);
+        result = load->file;
+    }
+    if (result < 0) {
+        load->io_error = result;
+        fail(load, RDB_LOAD_UNREADABLE, strerror(-result));
+        return false;
+    }
+    load->size = load->input.more = status.size;
+    load->input.fill = fill;
+    buffer_reserve(&load->piece, RDB_LOAD_PIECE);
+    load->input.at = load->input.end = load->checked = load->piece.data;
+    return read_magic(load);
+}
+
+void rdb_load_end(struct rdb_load *load) {
+    if (load->file >= 0) load->options.io->operations->close(load->options.io, load->file);
+    load->file = IO_NONE;
+    buffer_release(&load->piece);
+    buffer_release(&load->key);
+    rdb_reader_release(&load->reader);
+}
+
+/* ---- what stands between the keys ---- */
+
+static bool read_aux(struct rdb_load *load) {
+    struct rdb_input *in = &load->input;
+    struct buffer *room = &load->reader.rooms[0];
+    struct bytes name, value;
+    char kept[32];
+    if (!rdb_input_string(in, room, &name)) return false;
+    size_t size = name.size < sizeof kept ? name.size : sizeof kept - 1;
+    memcpy(kept, name.data, size);
+    kept[size] = 0;
+    if (!rdb_input_string(in, room, &value)) return false;
+    if (strcmp(kept, "redis-ver") == 0 && load->options.log)
+        log_notice(load->options.log, "Loading RDB produced by version %.*s",
+                   (int)(value.size < 64 ? value.size : 64), value.data);
+    if (strcmp(kept, "ctime") == 0) number_parse_i64(value, &load->created_s);
+    if (strcmp(kept, "used-mem") == 0) number_parse_u64(value, &load->memory);
+    return true;
+}
+
+static bool read_select(struct rdb_load *load) {
+    struct keyspace *keyspace = load->options.keyspace;
+    uint64_t number;
+    if (!rdb_input_length(&load->input, &number)) return false;
+    if (number >= keyspace->database_count)
+        return rdb_input_fail(&load->input,
+                              "it has a database whose number is not below `databases`");
+    load->database = &keyspace->databases[number];
+    return true;
+}
+
+/* Room for as many keys as the rest of the file may really have. */
+static bool read_resize(struct rdb_load *load) {
+    enum { KEY_SIZE_MIN = 3 };
+    uint64_t keys, expiring;
+    if (!rdb_input_length(&load->input, &keys) || !rdb_input_length(&load->input, &expiring))
+        return false;
+    if (keys > rdb_input_left(&load->input) / KEY_SIZE_MIN)
+        return rdb_input_fail(&load->input, "it is too short for the keys that it announces");
+    if (database_count(load->database) == 0)
+        table_presize(&load->database->store->table, (size_t)keys);
+    return true;
+}
+
+static bool skip_module_word(struct rdb_input *in, uint64_t kind) {
+    uint64_t ignored;
+    struct bytes skipped;
+    switch (kind) {
+    case RDB_WORD_SIGNED:
+    case RDB_WORD_UNSIGNED: return rdb_input_length(in, &ignored);
+    case RDB_WORD_FLOAT: return rdb_input_raw(in, 4, &skipped);
+    case RDB_WORD_DOUBLE: return rdb_input_raw(in, 8, &skipped);
+    case RDB_WORD_STRING: return rdb_input_skip_string(in);
+    default: return rdb_input_fail(in, "a module's data are malformed");
+    }
+}
+
+/* What a module wanted to have beside the keys. */
+static bool skip_module_aux(struct rdb_input *in) {
+    uint64_t module, kind;
+    if (!rdb_input_length(in, &module)) return false;
+    for (;;) {
+        if (!rdb_input_length(in, &kind)) return false;
+        if (kind == RDB_WORD_END) return true;
+        if (!skip_module_word(in, kind)) return false;
+    }
+}
+
+static bool skip_slot_info(struct rdb_input *in) {
+    uint64_t ignored;
+    return rdb_input_length(in, &ignored) && rdb_input_length(in, &ignored) &&
+           rdb_input_length(in, &ignored);
+}
+
+static bool read_seconds(struct rdb_load *load) {
+    uint32_t seconds;
+    if (!rdb_input_u32(&load->input, &seconds)) return false;
+    load->expiry = (int64_t)(int32_t)seconds * 1000;
+    return true;
+}
+
+/* Until version 8 these bytes were in the order of the machine, which was this one almost always. */
+static bool read_milliseconds(struct rdb_load *load) {
+    uint64_t expiry;
+    if (!rdb_input_u64(&load->input, &expiry)) return false;
+    load->expiry = (int64_t)expiry;
+    return true;
+}
+
+static bool read_idle(struct rdb_load *load) {
+    uint64_t idle;
+    if (!rdb_input_length(&load->input, &idle)) return false;
+    load->idle_s = idle > INT32_MAX ? INT32_MAX : (int64_t)idle;
+    return true;
+}
+
+static bool read_frequency(struct rdb_load *load) {
+    uint8_t frequency;
+    if (!rdb_input_byte(&load->input, &frequency)) return false;
+    load->frequency = frequency;
+    return true;
+}
+
+static bool skip_library(struct rdb_load *load) {
+    load->libraries++;
+    return rdb_input_skip_string(&load->input);
+}
+
+/* False: it is none of these, or it failed. */
+static bool read_opcode(struct rdb_load *load, uint8_t opcode, bool *known) {
+    *known = true;
+    switch (opcode) {
+    case RDB_AUX: return read_aux(load);
+    case RDB_SELECT: return read_select(load);
+    case RDB_RESIZE: return read_resize(load);
+    case RDB_EXPIRE_MS: return read_milliseconds(load);
+    case RDB_EXPIRE_S: return read_seconds(load);
+    case RDB_IDLE: return read_idle(load);
+    case RDB_FREQ: return read_frequency(load);
+    case RDB_SLOT_INFO: return skip_slot_info(&load->input);
+    case RDB_MODULE_AUX: return skip_module_aux(&load->input);
+    case RDB_FUNCTION_2: return skip_library(load);
+    case RDB_FUNCTION_OLD:
+        return rdb_input_fail(&load->input,
+                              "it has functions in the format of a release candidate of Redis 7");
+    default: *known = false; return false;
+    }
+}
+
+/* ---- keys ---- */
+
+static void set_use(struct rdb_load *load, const struct entry *entry) {
+    const struct use_policy *use = &load->options.keyspace->use;
+    if (use->counts && load->frequency >= 0)
+        entry_set_clock(entry, use->minutes << 8 | (uint32_t)load->frequency);
+    else if (!use->counts && load->idle_s >= 0)
+        entry_set_clock(entry, (use->seconds - (uint32_t)load->idle_s) & 0xffffff);
+}
+
+static bool put(struct rdb_load *load, struct rdb_value *value) {
+    struct database *db = load->database;
+    struct key key = key_make(load->options.keyspace, buffer_bytes(&load->key));
+    struct spot spot = database_locate(db, &key);
+    if (spot.entry && !load->options.merges) {
+        if (value->is_object) object_release(&value->room.object);
+        return rdb_input_fail(&load->input, "it is there twice");
+    }
+    if (value->is_object)
+        database_put_object(db, &key, &spot, &value->room.object, load->expiry);
+    else
+        database_put_string(db, &key, &spot, value->string, load->expiry);
+    if (load->idle_s >= 0 || load->frequency >= 0) set_use(load, spot.entry);
+    load->keys++;
+    return true;
+}
+
+static bool read_key(struct rdb_load *load, uint8_t form) {
+    struct rdb_value value;
+    struct bytes name;
+    if (!rdb_input_string_copy(&load->input, &load->key, &name)) {
+        buffer_clear(&load->key);
+        return false;
+    }
+    if (!rdb_value_read(&load->input, &load->reader, form, &value)) return false;
+    if (load->expiry <= load->options.now_ms) {
+        load->expired++;
+        if (value.is_object) object_release(&value.room.object);
+    } else if (!put(load, &value)) {
+        return false;
+    }
+    forget_key(load);
+    return true;
+}
+
+/* ---- the end ---- */
+
+static enum rdb_load_state finish(struct rdb_load *load) {
+    enum { CHECKSUM_SINCE = 5 };
+    check_to(load, load->input.at);
+    if (load->version < CHECKSUM_SINCE) return RDB_LOAD_DONE;
+    if (!rdb_input_u64(&load->input, &load->file_crc)) return fail_input(load);
+    if (!load->options.checksums || load->file_crc == 0 || load->file_crc == load->crc)
+        return RDB_LOAD_DONE;
+    fail(load, RDB_LOAD_BAD_CHECKSUM, "");
+    snprintf(load->error, sizeof load->error, "expected: (%llx) but got (%llx)",
+             (unsigned long long)load->crc, (unsigned long long)load->file_crc);
+    return RDB_LOAD_FAILED;
+}
+
+enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes) {
+    uint64_t end = rdb_load_offset(load) + bytes;
+    while (rdb_load_offset(load) < end) {
+        uint8_t opcode;
+        bool known;
+        if (!rdb_input_byte(&load->input, &opcode)) return fail_input(load);
+        if (opcode == RDB_END) return finish(load);
+        if (opcode < RDB_FORM_COUNT) {
+            if (!read_key(load, opcode)) return fail_input(load);
+            continue;
+        }
+        if (!read_opcode(load, opcode, &known)) {
+            if (!known) rdb_input_fail(&load->input, "there is neither a key nor a known opcode");
+            return fail_input(load);
+        }
+    }
+    return RDB_LOAD_MORE;
+}

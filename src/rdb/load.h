@@ -1,0 +1,71 @@
+/* load.h: an RDB file into the keyspace, step by step, so that the engine can serve between two
+ * steps.
+ *
+ * Reads the file in pieces, checks all that it reads, and builds. Keys that are past their time are
+ * left out, keys that are there twice are an error (or replace what was there, with `merges`). */
+#ifndef REDSTART_RDB_LOAD_H
+#define REDSTART_RDB_LOAD_H
+
+#include "base/log.h"
+#include "io/io.h"
+#include "keyspace/keyspace.h"
+#include "rdb/value.h"
+
+enum { RDB_LOAD_PIECE = 1024 * 1024 }; /* bytes read at once */
+
+enum rdb_load_state { RDB_LOAD_MORE, RDB_LOAD_DONE, RDB_LOAD_FAILED };
+
+enum rdb_load_failure {
+    RDB_LOAD_GOOD,
+    RDB_LOAD_UNREADABLE,   /* the world said no */
+    RDB_LOAD_NO_RDB,       /* it does not begin like one */
+    RDB_LOAD_TOO_NEW,      /* a version that we do not know */
+    RDB_LOAD_MALFORMED,    /* too short, or what is in it cannot be */
+    RDB_LOAD_BAD_CHECKSUM, /* all could be read, but it is not what was written */
+};
+
+struct rdb_load_options {
+    struct io *io;
+    struct log *log; /* NULL: says nothing */
+    struct keyspace *keyspace;
+    const struct rdb_limits *limits; /* borrowed while loading */
+    int64_t now_ms;                  /* what ended before is left out; 0: nothing */
+    bool checksums, merges;
+};
+
+struct rdb_load {
+    struct rdb_load_options options;
+    struct rdb_input input; /* first of the fields that the file's reader needs */
+    struct rdb_reader reader;
+    io_file file;
+    struct buffer piece;
+    uint64_t size;     /* of the file */
+    uint64_t consumed; /* bytes of it before `piece` */
+    uint64_t crc;      /* of all before `checked` */
+    const char *checked;
+    uint32_t version;
+    struct database *database;
+    struct buffer key;
+    /* of the next key */
+    int64_t expiry, idle_s, frequency; /* -1: not said; expiry ENTRY_NO_EXPIRY */
+    /* what was found */
+    uint64_t keys, expired, libraries;
+    uint64_t file_crc;
+    int64_t created_s; /* 0: not said */
+    uint64_t memory;   /* used-mem */
+    int io_error;
+    enum rdb_load_failure failure;
+    char error[256];
+};
+
+/* Open it and read its head. Failed: load->failure, load->error; a file that is not there is
+ * io_error -ENOENT. To be ended by rdb_load_end in any case. */
+bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *options,
+                    const char *path);
+/* Go on for about so many bytes. */
+enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes);
+void rdb_load_end(struct rdb_load *load);
+/* Bytes of the file that were read. */
+uint64_t rdb_load_offset(const struct rdb_load *load);
+
+#endif

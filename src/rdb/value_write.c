@@ -1,0 +1,48 @@
+/* value_write.c: which form a value takes, and strings. */
+#include "base/invariant.h"
+#include "rdb/value_forms.h"
+
+static uint8_t object_form(const struct object *object) {
+    switch ((enum value_type)object->type) {
+    case VALUE_STREAM: return rdb_stream_form(object);
+    default: invariant_panic("No form for a value of type %u", object->type);
+    }
+}
+
+/* The least version that knows a form. */
+static uint32_t form_version(uint8_t form) {
+    if (form >= RDB_HASH_EXPIRING_OLD) return RDB_VERSION_FIELD_EXPIRY;
+    return form >= RDB_SET_LISTPACK ? RDB_VERSION_SETS : RDB_VERSION_MIN;
+}
+
+uint8_t rdb_value_form(struct rdb_output *out, const struct entry *entry,
+                       struct record_world *world) {
+    union object_room room;
+    if (entry_type(entry) == VALUE_STRING) return RDB_STRING;
+    uint8_t form = object_form(entry_read_object(entry, world, &room));
+    uint32_t version = form_version(form);
+    if (version > out->version) out->version = version;
+    return form;
+}
+
+static void write_string(struct rdb_output *out, const struct entry *entry) {
+    char scratch[NUMBER_I64_TEXT_MAX];
+    if (entry_encoding(entry) == ENTRY_INTEGER)
+        rdb_output_integer_string(out, entry_integer(entry));
+    else
+        rdb_output_string(out, entry_string(entry, scratch));
+}
+
+void rdb_value_write(struct rdb_output *out, uint8_t form, const struct entry *entry,
+                     struct record_world *world) {
+    union object_room room;
+    if (entry_type(entry) == VALUE_STRING) {
+        write_string(out, entry);
+        return;
+    }
+    const struct object *object = entry_read_object(entry, world, &room);
+    switch ((enum value_type)object->type) {
+    case VALUE_STREAM: rdb_stream_write(out, form, object); break;
+    default: invariant_panic("No form for a value of type %u", object->type);
+    }
+}

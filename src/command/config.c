@@ -33,7 +33,8 @@ void command_config_set(struct call *call) {
         call_error_syntax(call);
         return;
     }
-    struct config_access access = {.is_local = is_local(call)};
+    struct config_access access = {.is_local = is_local(call),
+                                   .is_loading = call->server->loading != NULL};
     struct buffer error = {0};
     if (config_set(call->server->config, call->argv + 2, (call->argc - 2) / 2, access, &error))
         reply_ok(call->reply);

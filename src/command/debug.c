@@ -176,7 +176,7 @@ static const struct subcommand subcommands[] = {
     {"protocol", 3, 3, debug_protocol},
     {"quicklist", 3, 4, debug_quicklist},
     {"quicklist-packed-threshold", 3, 3, debug_quicklist_packed_threshold},
-    {"reload", 2, ARGUMENTS_ANY, debug_needs_persistence},
+    {"reload", 2, ARGUMENTS_ANY, debug_reload},
     {"replicate", 3, ARGUMENTS_ANY, debug_needs_replication},
     {"replybuffer", 4, 4, debug_replybuffer},
     {"restart", 2, 3, debug_needs_restart},

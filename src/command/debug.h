@@ -6,6 +6,7 @@
 #include "engine/call.h"
 
 /* debug_data.c */
+void debug_reload(struct call *call);
 void debug_digest(struct call *call);
 void debug_digest_value(struct call *call);
 void debug_htstats(struct call *call);

@@ -1,4 +1,4 @@
-/* server.c: TIME and SHUTDOWN: commands about the server as a whole. */
+/* server.c: TIME, SHUTDOWN: commands about the server as a whole. */
 #include "command/command_handlers.h"
 
 #include "engine/call.h"
@@ -52,9 +52,9 @@ static bool parse_shutdown(struct call *call, uint32_t *options) {
     return true;
 }
 
-/* Datasets cannot be saved yet: who asks for it is refused, unless nothing shall stop the shutdown;
- * who has only configured it is told in the log. There is nothing that a shutdown waits for, so NOW
- * changes nothing and there is never one to abort. No reply: the connection closes. */
+/* There is nothing else that a shutdown waits for, so NOW changes nothing and there is never one to
+ * abort. It saves here, so that who asked for it is told when that fails. No other reply: the
+ * connection closes. */
 void command_shutdown(struct call *call) {
     struct server *server = call->server;
     uint32_t options;
@@ -63,13 +63,16 @@ void command_shutdown(struct call *call) {
         call_error(call, "ERR No shutdown in progress.");
         return;
     }
-    if ((options & OPTION_SAVE) && !(options & OPTION_FORCE)) {
-        call_error(call,
-                   "ERR Saving the dataset is not there yet. Use SHUTDOWN NOSAVE, and lose it.");
-        return;
+    bool saves =
+        (options & OPTION_SAVE) || (!(options & OPTION_NOSAVE) && server->config->save.count > 0);
+    if (saves && !server->loading) {
+        log_notice(server->log, "Saving the final RDB snapshot before exiting.");
+        if (!saving_run(server) && !(options & OPTION_FORCE)) {
+            log_warning(server->log, "Error trying to save the DB, can't exit.");
+            call_error(call, "ERR Errors trying to SHUTDOWN. Check logs.");
+            return;
+        }
     }
-    if ((options & OPTION_SAVE) || (!(options & OPTION_NOSAVE) && server->config->save.count > 0))
-        log_warning(server->log, "The dataset was not saved: saving is not there yet.");
     call->session->flags |= SESSION_CLOSE_AFTER_REPLY;
-    server_stop(server, 0);
+    server_stop(server, 0, SHUTDOWN_NOSAVE);
 }

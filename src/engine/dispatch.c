@@ -63,6 +63,28 @@ static bool refused_protected(struct call *call) {
     return true;
 }
 
+/* The dataset is not there yet, or cannot be saved. */
+static bool refused_by_state(struct call *call) {
+    const struct server *server = call->server;
+    uint32_t flags = call->command->flags;
+    bool writes = flags & COMMAND_WRITE || bytes_is(call->command->full_name, "ping");
+    if (unlikely(server->saving.failed) && writes && saving_refuses_writes(server)) {
+        call_error(
+            call,
+            "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
+            "persist to disk. Commands that may modify the data set are disabled, because this "
+            "instance is configured to report errors during writes if RDB snapshotting fails "
+            "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
+            "the RDB error.");
+        return true;
+    }
+    if (unlikely(server->loading) && !(flags & COMMAND_LOADING)) {
+        call_error(call, "LOADING Redis is loading the dataset in memory");
+        return true;
+    }
+    return false;
+}
+
 /* True when the call was answered with an error instead. */
 static bool refused(struct call *call, const struct command *container) {
     const struct command *command = call->command;
@@ -87,7 +109,9 @@ static bool refused(struct call *call, const struct command *container) {
         call_error(call, "NOAUTH Authentication required.");
         return true;
     }
-    return refused_protected(call);
+    if (refused_protected(call)) return true;
+    return (unlikely(call->server->saving.failed) || unlikely(call->server->loading)) &&
+           refused_by_state(call);
 }
 
 /* ---- pause ---- */

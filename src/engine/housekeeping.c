@@ -122,15 +122,37 @@ static void sample(struct server *server) {
     server_note_memory(server);
 }
 
+/* A dataset that is not complete yet must not replace the file. False: it shall not end. */
+static bool save_before_end(struct server *server) {
+    uint32_t flags = server->shutdown_flags;
+    bool wanted = flags & SHUTDOWN_SAVE || server->config->save.count > 0;
+    if (server->loading || (flags & SHUTDOWN_NOSAVE) || !wanted) return true;
+    log_notice(server->log, "Saving the final RDB snapshot before exiting.");
+    if (saving_run(server)) return true;
+    if (flags & SHUTDOWN_FORCE) {
+        log_warning(server->log, "Error trying to save the DB, but it was forced to exit.");
+        return true;
+    }
+    log_warning(server->log, "Error trying to save the DB, can't exit.");
+    return false;
+}
+
 static void check_shutdown(struct server *server) {
     int signal_number = server->io->operations->take_signal(server->io);
     if (signal_number != 0) {
         log_warning(server->log, "Received %s scheduling shutdown...",
                     signal_number == 2 ? "SIGINT" : "SIGTERM");
-        server_stop(server, 0);
+        const struct config *config = server->config;
+        server_stop(server, 0,
+                    (uint32_t)(signal_number == 2 ? config->shutdown_on_sigint
+                                                  : config->shutdown_on_sigterm));
     }
     if (!server->shutdown_wanted || server->stopped) return;
     log_warning(server->log, "User requested shutdown...");
+    if (!save_before_end(server)) {
+        server->shutdown_wanted = false;
+        return;
+    }
     log_warning(server->log, "%s is now ready to exit, bye bye...", "Redis");
     server->stopped = true;
 }
@@ -148,10 +170,11 @@ void housekeeping(struct server *server) {
         check_shutdown(server);
         check_sessions(server);
         sample(server);
+        if (!server->loading) saving_check(server);
         server->housekeeping_count++;
         server->housekeeping_due_us = server->monotonic_us + 1000000 / server->config->hz;
     }
-    if (server->active_expire && (due || server->sweep_unfinished))
+    if (server->active_expire && !server->loading && (due || server->sweep_unfinished))
         sweep(server);
     else
         server->sweep_unfinished = false;

@@ -50,7 +50,8 @@ static void log_failure(const struct server *server, const struct rdb_load *load
         log_warning(log, "Wrong RDB checksum %s. Aborting now.", load->error);
         break;
     case RDB_LOAD_MALFORMED:
-        log_warning(log, "Short read or corrupt data loading DB. Unrecoverable error, aborting now.");
+        log_warning(log,
+                    "Short read or corrupt data loading DB. Unrecoverable error, aborting now.");
         log_warning(log, "Internal error in RDB reading offset %llu -> %s",
                     (unsigned long long)rdb_load_offset(load), load->error);
         break;
@@ -158,10 +159,10 @@ struct loading_report loading_report(const struct server *server) {
     report.total_bytes = loading->load.size;
     report.begun_s = loading->begun_s;
     report.took_s = (server->monotonic_us - loading->begun_us) / 1000000;
-    report.eta_s = report.took_s == 0 || report.loaded_bytes == 0
-                       ? 1
-                       : (int64_t)((double)report.took_s *
-                                   (double)(report.total_bytes - report.loaded_bytes) /
-                                   (double)report.loaded_bytes);
+    report.eta_s =
+        report.took_s == 0 || report.loaded_bytes == 0
+            ? 1
+            : (int64_t)((double)report.took_s * (double)(report.total_bytes - report.loaded_bytes) /
+                        (double)report.loaded_bytes);
     return report;
 }

@@ -134,33 +134,63 @@ static void append_clients(struct report *report) {
 
 /* ---- Persistence ---- */
 
-/* Nothing is saved yet: what Redis says with `save ""` and `appendonly no`. */
+static void report_signed(struct report *report, const char *name, int64_t value) {
+    buffer_append_format(report->out, "%s:%lld\r\n", name, (long long)value);
+}
+
+static void append_loading(struct report *report) {
+    const struct server *server = report->server;
+    if (!server->loading) return;
+    struct loading_report loading = loading_report(server);
+    double share = loading.total_bytes == 0
+                       ? 0
+                       : (double)loading.loaded_bytes / (double)loading.total_bytes * 100;
+    report_number(report, "loading_start_time", (uint64_t)loading.begun_s);
+    report_number(report, "loading_total_bytes", loading.total_bytes);
+    report_number(report, "loading_rdb_used_mem", 0);
+    report_number(report, "loading_loaded_bytes", loading.loaded_bytes);
+    report_decimal(report, "loading_loaded_perc", share);
+    report_number(report, "loading_eta_seconds", (uint64_t)loading.eta_s);
+}
+
+static void append_saving(struct report *report) {
+    const struct server *server = report->server;
+    const struct saving *saving = &server->saving;
+    struct saving_progress progress = saving_progress(server);
+    bool running = saving_is_running(saving);
+    size_t copied = running ? server->keyspace.epochs.limbo_bytes : 0;
+    report_number(report, "current_cow_peak", copied);
+    report_number(report, "current_cow_size", copied);
+    report_number(report, "current_cow_size_age", 0);
+    report_decimal(report, "current_fork_perc",
+                   progress.keys_total == 0
+                       ? 0
+                       : (double)progress.keys_done / (double)progress.keys_total * 100);
+    report_number(report, "current_save_keys_processed", progress.keys_done);
+    report_number(report, "current_save_keys_total", progress.keys_total);
+    report_number(report, "rdb_changes_since_last_save", server->changes_since_save);
+    report_number(report, "rdb_bgsave_in_progress", running);
+    report_number(report, "rdb_last_save_time", (uint64_t)server->last_save_s);
+    report_text(report, "rdb_last_bgsave_status", saving->failed ? "err" : "ok");
+    report_signed(report, "rdb_last_bgsave_time_sec", saving->tried ? saving->took_s : -1);
+    report_signed(report, "rdb_current_bgsave_time_sec", progress.took_s);
+    report_number(report, "rdb_saves", saving->saves);
+    report_number(report, "rdb_last_cow_size", saving->copied);
+    report_number(report, "rdb_last_load_keys_expired", server->loaded_expired);
+    report_number(report, "rdb_last_load_keys_loaded", server->loaded_keys);
+    report_number(report, "redstart_current_save_bytes", progress.bytes);
+}
+
+/* Of the append-only file: what Redis says with `appendonly no`. */
 static void append_persistence(struct report *report) {
-    static const char *const before[] = {
-        "loading",          "async_loading",        "current_cow_peak",
-        "current_cow_size", "current_cow_size_age", NULL};
-    static const char *const after[] = {"rdb_last_cow_size",
-                                        "rdb_last_load_keys_expired",
-                                        "rdb_last_load_keys_loaded",
-                                        "aof_enabled",
-                                        "aof_rewrite_in_progress",
-                                        "aof_rewrite_scheduled",
-                                        NULL};
+    static const char *const begin[] = {"aof_enabled", "aof_rewrite_in_progress",
+                                        "aof_rewrite_scheduled", NULL};
     static const char *const end[] = {"aof_last_cow_size", "module_fork_in_progress",
                                       "module_fork_last_cow_size", NULL};
-    const struct server *server = report->server;
-    report_zeros(report, before);
-    report_text(report, "current_fork_perc", "0.00");
-    report_number(report, "current_save_keys_processed", 0);
-    report_number(report, "current_save_keys_total", 0);
-    report_number(report, "rdb_changes_since_last_save", server->changes_since_save);
-    report_number(report, "rdb_bgsave_in_progress", 0);
-    report_number(report, "rdb_last_save_time", (uint64_t)server->last_save_s);
-    report_text(report, "rdb_last_bgsave_status", "ok");
-    report_text(report, "rdb_last_bgsave_time_sec", "-1");
-    report_text(report, "rdb_current_bgsave_time_sec", "-1");
-    report_number(report, "rdb_saves", 0);
-    report_zeros(report, after);
+    report_number(report, "loading", report->server->loading != NULL);
+    report_number(report, "async_loading", 0);
+    append_saving(report);
+    report_zeros(report, begin);
     report_text(report, "aof_last_rewrite_time_sec", "-1");
     report_text(report, "aof_current_rewrite_time_sec", "-1");
     report_text(report, "aof_last_bgrewrite_status", "ok");
@@ -168,6 +198,7 @@ static void append_persistence(struct report *report) {
     report_number(report, "aof_rewrites_consecutive_failures", 0);
     report_text(report, "aof_last_write_status", "ok");
     report_zeros(report, end);
+    append_loading(report);
 }
 
 /* ---- Replication, CPU, Modules, Cluster ---- */

@@ -16,9 +16,9 @@ struct saving_job {
     struct rdb_save save;
     struct server *server;
     struct view *view;
-    uint64_t changes;  /* since the save before, when it began */
-    int64_t begun_us;  /* monotonic */
-    uint64_t copied; /* the most bytes that waited for the view's end */
+    uint64_t changes; /* since the save before, when it began */
+    int64_t begun_us; /* monotonic */
+    uint64_t copied;  /* the most bytes that waited for the view's end */
     char folder[PATH_SIZE], path[2 * PATH_SIZE], temporary[2 * PATH_SIZE];
 };
 

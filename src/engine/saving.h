@@ -20,7 +20,7 @@ struct saving {
     bool failed;            /* the last one in the background did */
     bool tried;             /* there was one, or more */
     int64_t tried_s, took_s;
-    uint64_t saves; /* that succeeded */
+    uint64_t saves;  /* that succeeded */
     uint64_t copied; /* bytes that the last one made the engine copy, at most, at a time */
 };
 

@@ -162,6 +162,8 @@ void server_close(struct server *server) {
     while (server->session_count > 0)
         session_close(server->sessions[server->session_count - 1]);
     server_close_listeners(server);
+    loading_end(server);
+    saving_cancel(server);
     server->io->operations->finish_work(server->io);
     waiting_release(&server->waiting);
     keyspace_release(&server->keyspace);
@@ -258,7 +260,8 @@ static void accept_waiting(struct server *server) {
 /* Microseconds until something must be done without being asked; 0: now. */
 static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->sweep_unfinished ||
-        server->drain_unfinished || server->resume_held || server->shutdown_wanted)
+        server->drain_unfinished || server->resume_held || server->shutdown_wanted ||
+        server->loading)
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
@@ -318,6 +321,7 @@ void server_turn(struct server *server) {
     if (server->monotonic_us >= waiting_due_us(&server->waiting)) time_out(server);
     turn_batches(server);
     if (server->accept_from) accept_waiting(server);
+    if (unlikely(server->loading)) loading_step(server);
     housekeeping(server);
     server->statistics.turns++;
     int64_t took = io_monotonic_us(server->io) - server->monotonic_us;
@@ -332,8 +336,9 @@ int server_run(struct server *server) {
     return server->exit_code;
 }
 
-void server_stop(struct server *server, int exit_code) {
+void server_stop(struct server *server, int exit_code, uint32_t flags) {
     server->shutdown_wanted = true;
+    server->shutdown_flags = flags;
     server->exit_code = exit_code;
 }
 

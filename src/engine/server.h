@@ -5,6 +5,8 @@
 #define REDSTART_ENGINE_SERVER_H
 
 #include "base/log.h"
+#include "engine/loading.h"
+#include "engine/saving.h"
 #include "engine/session.h"
 #include "engine/statistics.h"
 #include "engine/turn.h"
@@ -87,16 +89,20 @@ struct server {
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     uint64_t changes_since_save;
     int64_t last_save_s;
-    int64_t housekeeping_due_us;  /* monotonic */
-    uint32_t session_checked;     /* index of the session that housekeeping looks at next */
-    bool resume_held;             /* a pause ended */
-    bool drain_unfinished;        /* nodes of a closed view wait to be freed */
-    uint64_t disposals, disposed; /* given to workers to free: under way, and in all */
+    struct saving saving;
+    struct loading *loading;              /* NULL: the dataset is complete */
+    uint64_t loaded_keys, loaded_expired; /* by the last loading */
+    int64_t housekeeping_due_us;          /* monotonic */
+    uint32_t session_checked;             /* index of the session that housekeeping looks at next */
+    bool resume_held;                     /* a pause ended */
+    bool drain_unfinished;                /* nodes of a closed view wait to be freed */
+    uint64_t disposals, disposed;         /* given to workers to free: under way, and in all */
     uint64_t housekeeping_count;
     uint32_t sweep_database; /* which the active expiry looks at next */
     bool sweep_unfinished;   /* something due was left for the next turn */
 
     bool shutdown_wanted;
+    uint32_t shutdown_flags; /* SHUTDOWN_SAVE ..., 0: save if there are save points */
     bool stopped;
     int exit_code;
     size_t startup_memory; /* server_used_memory once it was open */
@@ -133,8 +139,8 @@ int server_run(struct server *server);
 void server_turn(struct server *server);
 void server_close(struct server *server);
 
-/* Ask for a shutdown as SIGTERM does. */
-void server_stop(struct server *server, int exit_code);
+/* Ask for a shutdown, with SHUTDOWN_SAVE and such (engine/config.h). */
+void server_stop(struct server *server, int exit_code, uint32_t flags);
 
 uint64_t server_random(struct server *server);
 /* Remove an entry that is past its time: counted, journaled, told. spot->entry is NULL afterwards.

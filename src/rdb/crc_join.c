@@ -1,6 +1,6 @@
 /* crc_join.c: a CRC is linear: that of `a` goes on through as many zero bytes as `b` has, and b's
- * own is added. Going through n zero bits is a 64 by 64 matrix over GF(2); its powers of two come by
- * squaring. (As zlib's crc32_combine, by Mark Adler, does it.) */
+ * own is added. Going through n zero bits is a 64 by 64 matrix over GF(2); its powers of two come
+ * by squaring. (As zlib's crc32_combine, by Mark Adler, does it.) */
 #include "rdb/crc_join.h"
 
 enum { BITS = 64 };

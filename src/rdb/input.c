@@ -158,8 +158,7 @@ bool rdb_input_string(struct rdb_input *in, struct buffer *room, struct bytes *o
     if (!take_length(in, &size, &encoded)) return false;
     if (encoded == 0) return rdb_input_raw(in, size, out);
     if (encoded == RDB_ENCODED_LZF) return take_compressed(in, room, out);
-    if (encoded > RDB_ENCODED_LZF)
-        return rdb_input_fail(in, "a string's encoding is unknown");
+    if (encoded > RDB_ENCODED_LZF) return rdb_input_fail(in, "a string's encoding is unknown");
     return take_number(in, encoded, room, out);
 }
 

@@ -35,8 +35,8 @@ static bool fill(struct rdb_input *in, size_t size) {
     if (wanted - piece->size > in->more) wanted = piece->size + (size_t)in->more;
     buffer_reserve(piece, wanted - piece->size);
     while (piece->size < wanted) {
-        int64_t got = io->operations->read(io, load->file, piece->data + piece->size,
-                                           wanted - piece->size);
+        int64_t got =
+            io->operations->read(io, load->file, piece->data + piece->size, wanted - piece->size);
         if (got == -EINTR) continue;
         if (got <= 0) {
             load->io_error = got < 0 ? (int)got : -EIO;
@@ -229,7 +229,8 @@ static bool read_seconds(struct rdb_load *load) {
     return true;
 }
 
-/* Until version 8 these bytes were in the order of the machine, which was this one almost always. */
+/* Until version 8 these bytes were in the order of the machine, which was this one almost always.
+ */
 static bool read_milliseconds(struct rdb_load *load) {
     uint64_t expiry;
     if (!rdb_input_u64(&load->input, &expiry)) return false;

@@ -6,8 +6,8 @@
 #include <lzf.h>
 
 enum {
-    COMPRESS_MIN = 21,            /* bytes: shorter ones gain nothing */
-    COMPRESS_GAIN = 4,            /* bytes that it must save */
+    COMPRESS_MIN = 21,               /* bytes: shorter ones gain nothing */
+    COMPRESS_GAIN = 4,               /* bytes that it must save */
     COMPRESS_MAX = 64 * 1024 * 1024, /* as the result is made in memory */
     LENGTH_SIZE_MAX = 9,
     NUMBER_TEXT_MAX = 11, /* of 32 bits */

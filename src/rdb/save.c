@@ -205,8 +205,7 @@ bool rdb_save_run(struct rdb_save *save) {
     const struct io_operations *files = save->io->operations;
     save->error = 0;
     save->failed_at = NULL;
-    io_file file =
-        files->open(save->io, save->temporary, IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644);
+    io_file file = files->open(save->io, save->temporary, IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644);
     if (file < 0) return fail(save, file, "opening");
     struct writing *writing = memory_alloc_zeroed(1, sizeof *writing);
     writing->save = save;

@@ -341,6 +341,17 @@ static bool open_server(struct start *start) {
     log_notice(&start->log, "Running mode=standalone, port=%" PRId64 ".", start->config->port);
     log_notice(&start->log, "Server initialized");
     log_without_effect(start);
+    return true;
+}
+
+/* Clients that come meanwhile are told to wait. False: it cannot be loaded, or it shall end. */
+static bool load(struct start *start) {
+    struct server *server = start->server;
+    tell_supervisor(start, "STATUS=Loading the dataset");
+    if (!loading_begin(server)) return false;
+    while (server->loading && !server->stopped)
+        server_turn(server);
+    if (server->stopped) return false;
     log_ready(start);
     tell_supervisor(start, "STATUS=Ready to accept connections\nREADY=1");
     return true;
@@ -372,7 +383,7 @@ int server_main(const char *program, const struct bytes *words, size_t count,
     }
     exit_code = EXIT_FAILURE;
     if (open_world(&start) && configure(&start) && prepare(&start) && open_server(&start)) {
-        exit_code = server_run(start.server);
+        exit_code = load(&start) || start.server->stopped ? server_run(start.server) : EXIT_FAILURE;
         tell_supervisor(&start, "STOPPING=1");
     }
     finish(&start);

@@ -1,0 +1,50 @@
+/* persistence.c: SAVE, BGSAVE, LASTSAVE. How it is done stands in engine/saving.h. */
+#include "command/command_handlers.h"
+
+#include "engine/call.h"
+#include "engine/server.h"
+
+static const char in_progress[] = "ERR Background save already in progress";
+
+void command_save(struct call *call) {
+    struct server *server = call->server;
+    if (saving_is_running(&server->saving))
+        call_error(call, "%s", in_progress);
+    else if (saving_run(server))
+        reply_ok(call->reply);
+    else
+        call_error(call, "ERR");
+}
+
+static void cancel(struct call *call) {
+    bool running = saving_is_running(&call->server->saving);
+    if (!saving_cancel(call->server))
+        call_error(call, "ERR Background saving is currently not in progress or scheduled");
+    else
+        reply_simple(call->reply, running ? "Background saving cancelled"
+                                          : "Scheduled background saving cancelled");
+}
+
+/* A save waits for nothing else here, so SCHEDULE begins it like BGSAVE alone does. */
+void command_bgsave(struct call *call) {
+    struct server *server = call->server;
+    bool schedules = call->argc == 2 && call_argument_is(call, 1, "schedule");
+    if (call->argc == 2 && call_argument_is(call, 1, "cancel")) {
+        cancel(call);
+        return;
+    }
+    if (call->argc > 1 && !schedules) {
+        call_error_syntax(call);
+        return;
+    }
+    if (saving_is_running(&server->saving))
+        call_error(call, "%s", in_progress);
+    else if (saving_begin(server))
+        reply_simple(call->reply, "Background saving started");
+    else
+        call_error(call, "ERR");
+}
+
+void command_lastsave(struct call *call) {
+    reply_integer(call->reply, call->server->last_save_s);
+}

@@ -140,10 +140,6 @@ static bool parse_new_id(struct call *call, uint32_t index, struct new_id *out) 
         stream_error_id(call);
         return false;
     }
-    if (!out->any_seq && stream_id_is_zero(&out->id)) {
-        call_error(call, "ERR The ID specified in XADD must be greater than 0-0");
-        return false;
-    }
     return true;
 }
 
@@ -226,6 +222,10 @@ void command_xadd(struct call *call) {
     uint32_t words = options.next < call->argc ? call->argc - options.next - 1 : 0;
     if (words < 2 || words % 2 != 0) {
         call_error_arity(call);
+        return;
+    }
+    if (!wanted.any && !wanted.any_seq && stream_id_is_zero(&wanted.id)) {
+        call_error(call, "ERR The ID specified in XADD must be greater than 0-0");
         return;
     }
     if (!words_fit(call, options.next + 1) || !stream_edit_look(call, 1, &edit)) return;
@@ -323,9 +323,8 @@ void command_xdelex(struct call *call) {
 }
 
 struct set_id {
-    struct stream_id last, max_deleted;
-    int64_t added; /* -1: not given */
-    bool has_max_deleted;
+    struct stream_id last, max_deleted; /* 0-0: not given */
+    int64_t added;                      /* -1: not given */
 };
 
 static bool parse_set_id(struct call *call, struct set_id *set) {
@@ -346,7 +345,6 @@ static bool parse_set_id(struct call *call, struct set_id *set) {
                                  "max_deleted_entry_id");
                 return false;
             }
-            set->has_max_deleted = true;
         } else {
             call_error_syntax(call);
             return false;
@@ -385,7 +383,7 @@ void command_xsetid(struct call *call) {
     if (!check_set_id(call, edit.seen, &set)) return;
     stream_edit_begin(call, &edit);
     struct stream *stream = edit.stream;
-    if (!set.has_max_deleted) set.max_deleted = stream->max_deleted;
+    if (stream_id_is_zero(&set.max_deleted)) set.max_deleted = stream->max_deleted;
     stream_set_last(stream, &set.last, set.added >= 0 ? (uint64_t)set.added : stream->added,
                     &set.max_deleted);
     stream_edit_end(&edit);

@@ -52,6 +52,8 @@ static bool parse_part(struct bytes text, uint64_t *number) {
 bool stream_id_parse(struct bytes text, uint64_t missing_seq, struct stream_id *id) {
     enum { TEXT_MAX = 127 };
     if (text.size > TEXT_MAX || text.size == 0) return false;
+    /* What stands behind a zero byte does not count, as in Redis. */
+    text.size = strnlen(text.data, text.size);
     const char *dash = memchr(text.data, '-', text.size);
     if (!dash) {
         id->seq = missing_seq;

@@ -147,8 +147,7 @@ static void claim_one(struct call *call, struct stream_edit *edit, struct stream
     }
     if (!known) {
         if (!claim->force) return;
-        pending = (struct stream_pending){.id = *id};
-        if (claim->deliveries < 0) pending.deliveries = 1 - (uint64_t)!claim->just_id;
+        pending = (struct stream_pending){.id = *id, .deliveries = 1};
     } else if (!may_claim(call, claim, &pending)) {
         return;
     }

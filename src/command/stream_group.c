@@ -16,10 +16,6 @@ static bool parse_group_options(struct call *call, uint32_t first, bool creates,
                                 struct group_options *options) {
     enum { CREATE_MAX = 8, SET_ID_MAX = 7 };
     *options = (struct group_options){.read = STREAM_READ_UNKNOWN};
-    if (call->argc > (creates ? CREATE_MAX : SET_ID_MAX)) {
-        stream_error_subcommand(call, "XGROUP");
-        return false;
-    }
     for (uint32_t i = first; i < call->argc; i++) {
         if (creates && call_argument_is(call, i, "mkstream")) {
             options->make_stream = true;
@@ -33,6 +29,10 @@ static bool parse_group_options(struct call *call, uint32_t first, bool creates,
             stream_error_subcommand(call, "XGROUP");
             return false;
         }
+    }
+    if (call->argc > (creates ? CREATE_MAX : SET_ID_MAX)) {
+        stream_error_subcommand(call, "XGROUP");
+        return false;
     }
     return true;
 }

@@ -162,7 +162,9 @@ static bool parse_portion(struct call *call, const struct reading *reading, uint
         }
         portion->history = false;
     } else {
-        return stream_take_id(call, id_at, 0, &portion->after);
+        if (!stream_take_id(call, id_at, 0, &portion->after)) return false;
+        /* Nothing is behind it: another way to say ">". */
+        if (stream_id_compare(&portion->after, &STREAM_ID_MAX) == 0) portion->history = false;
     }
     return true;
 }

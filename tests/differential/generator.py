@@ -10,6 +10,7 @@ import random
 from bisect import bisect
 
 import generator_sorted_set
+import generator_stream
 from generator_list import LISTS
 from generator_set import SETS
 
@@ -618,3 +619,7 @@ FAMILIES = {
     "sorted_sets": spoiled_table(generator_sorted_set.SPOILED) + generator_sorted_set.AS_THEY_ARE,
     "sets": [(weight, spoiled(maker)) for weight, maker in SETS],
 }
+
+FAMILIES["streams"] = spoiled_table(generator_stream.COMMANDS) + generator_stream.GROUPS_OF_COMMANDS
+COMMANDS += generator_stream.NAMES
+SETTINGS += generator_stream.SETTINGS

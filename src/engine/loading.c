@@ -22,8 +22,11 @@ struct loading {
 void loading_limits(const struct server *server, struct rdb_limits *limits) {
     const struct config *config = server->config;
     *limits = (struct rdb_limits){
-        .stream = {(uint64_t)config->stream_node_max_bytes,
-                   (uint64_t)config->stream_node_max_entries},
+        .list = {config->list_max_listpack_size},
+        .hash = {(uint64_t)config->hash_max_listpack_entries,
+                 (uint64_t)config->hash_max_listpack_value},
+        .sorted_set = {(uint64_t)config->zset_max_listpack_entries,
+                       (uint64_t)config->zset_max_listpack_value},
     };
 }
 

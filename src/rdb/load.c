@@ -313,7 +313,9 @@ static bool read_key(struct rdb_load *load, uint8_t form) {
         return false;
     }
     if (!rdb_value_read(&load->input, &load->reader, form, &value)) return false;
-    if (load->expiry <= load->options.now_ms) {
+    bool is_gone = value.is_object && value.room.object.type != VALUE_STREAM &&
+                   object_count(&value.room.object) == 0;
+    if (load->expiry <= load->options.now_ms || is_gone) {
         load->expired++;
         if (value.is_object) object_release(&value.room.object);
     } else if (!put(load, &value)) {

@@ -12,6 +12,9 @@
 #include "keyspace/keyspace.h"
 #include "rdb/input.h"
 #include "rdb/output.h"
+#include "value/hash.h"
+#include "value/list.h"
+#include "value/sorted_set.h"
 
 /* How this value will be written: an enum rdb_form. Raises out->version to what knows it. */
 uint8_t rdb_value_form(struct rdb_output *out, const struct entry *entry,
@@ -22,9 +25,9 @@ void rdb_value_write(struct rdb_output *out, uint8_t form, const struct entry *e
 
 /* When collections are flat; what the configuration says. */
 struct rdb_limits {
-    struct {
-        uint64_t node_bytes, node_entries;
-    } stream;
+    struct list_limits list;
+    struct hash_limits hash;
+    struct sorted_set_limits sorted_set;
 };
 
 /* What was read: a string, which is borrowed (from the input or the reader's room), or an object,
@@ -39,10 +42,12 @@ struct rdb_reader {
     struct record_world *world;
     const struct rdb_limits *limits; /* borrowed */
     int64_t now_ms;                  /* fields of hashes that ended before are left out; 0: none */
+    uint64_t left_out;               /* how many those were, of the last value */
     struct buffer rooms[2];          /* for strings, from element to element */
 };
 void rdb_reader_release(struct rdb_reader *reader);
-/* False: in->error says why; nothing is left. A collection without elements is refused. */
+/* False: in->error says why; nothing is left. A collection without elements is refused, unless it
+ * has had some that were left out. */
 bool rdb_value_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
                     struct rdb_value *out);
 

@@ -6,9 +6,25 @@
 #include "rdb/format.h"
 #include "rdb/value.h"
 
+/* How it is written; writing it in that form; and reading: `object` is an empty one, and what was
+ * built when it fails is the caller's to release. */
+uint8_t rdb_list_form(const struct object *object);
+void rdb_list_write(struct rdb_output *out, uint8_t form, const struct object *object);
+bool rdb_list_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
+                   struct object *object);
+
+uint8_t rdb_hash_form(const struct object *object);
+void rdb_hash_write(struct rdb_output *out, uint8_t form, const struct object *object);
+bool rdb_hash_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
+                   struct object *object);
+
+uint8_t rdb_sorted_set_form(const struct object *object);
+void rdb_sorted_set_write(struct rdb_output *out, uint8_t form, const struct object *object);
+bool rdb_sorted_set_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
+                         struct object *object);
+
 uint8_t rdb_stream_form(const struct object *object);
 void rdb_stream_write(struct rdb_output *out, uint8_t form, const struct object *object);
-/* `object` is an empty one; what was built when it fails is the caller's to release. */
 bool rdb_stream_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
                      struct object *object);
 

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "value/list.h"
+#include "value/set.h"
 #include "value/sorted_set.h"
 
 enum { FIRST_CAPACITY = 64 };
@@ -42,11 +43,24 @@ static void load_sorted_set(struct sort_elements *all, const struct sorted_set *
         add(all, &element.member);
 }
 
+/* In the order in which the set happens to be kept. */
+static void load_set(struct sort_elements *all, const struct set *set,
+                     const struct sort_part *part) {
+    struct set_cursor cursor;
+    struct item item;
+    set_begin(set, &cursor);
+    for (uint64_t at = 0; at < part->first + part->count && set_take(&cursor, &item); at++)
+        if (at >= part->first) add(all, &item);
+    set_end(&cursor);
+}
+
 void sort_load(struct sort_elements *all, const struct object *object,
                const struct sort_part *part) {
     if (part->count == 0) return;
     if (object->type == VALUE_LIST)
         load_list(all, (const struct list *)object, part);
+    else if (object->type == VALUE_SET)
+        load_set(all, (const struct set *)object, part);
     else
         load_sorted_set(all, (const struct sorted_set *)object, part);
 }

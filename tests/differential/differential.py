@@ -5,8 +5,9 @@
 
 Each round begins with empty servers and has its own seed, made of the given one and its number, so a round can be
 run alone (--round). Commands go out in pipelines, alternately on a RESP2 and a RESP3 connection; a pipeline ends
-with an ECHO that marks its end, so that equal answers are recognised without parsing them. At a round's end all
-keys, values, types, encodings and expiries are compared. On a difference the round is replayed with fewer and
+with an ECHO that marks its end, so that equal answers are recognised without parsing them. Now and then, and at a
+round's end, all keys, values, types, encodings and expiries are compared. Some rounds have all families of commands
+on the same keys, so that types meet; others only a few, so that values live long enough to grow. On a difference the round is replayed with fewer and
 fewer commands until none can be left out, and what remains is printed as a transcript.
 
 Answers that may differ, and why: known_differences.py. The commands: generator.py.
@@ -31,6 +32,7 @@ from wire import encode, parse, quote, show, split
 
 ROUND_COMMANDS = 5000
 BATCH_COMMANDS_MAX = 600
+STATE_COMMANDS = 1500  # between two comparisons of all data
 REPLY_SECONDS_MAX = 20
 REPLAYS_MAX = 400
 DATABASES = 16
@@ -80,12 +82,12 @@ class Endpoint:
                 time.sleep(0.02)
 
     def connect(self):
-        """Both connections anew."""
+        """All connections anew: one in RESP2, one in RESP3, and one for looking at the data."""
         for old in self.sockets:
             old.close()
         self.start()
         self.sockets = []
-        for _ in range(2):
+        for _ in range(3):
             made = socket.create_connection(self.address, timeout=REPLY_SECONDS_MAX)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sockets.append(made)
@@ -197,7 +199,7 @@ class Differential:
         self.ours = Endpoint("ours", ours)
         self.peer = Endpoint("peer", peer)
         self.both = (self.ours, self.peer)
-        self.families = [FAMILIES[name] for name in families or FAMILIES]
+        self.families = families
         self.report = report
         self.commands = 0
         self.parsed = 0
@@ -248,10 +250,9 @@ class Differential:
         endpoint = self.both[endpoint_index]
 
         def ask(commands):
-            endpoint.send(0, b"".join(map(encode, commands)) + self.tail)
-            return split(endpoint.receive(0, self.tail_reply))
+            endpoint.send(2, b"".join(map(encode, commands)) + self.tail)
+            return split(endpoint.receive(2, self.tail_reply))
 
-        ask([(b"RESET",)])
         state = {}
         for database in range(DATABASES):
             keys = set()
@@ -283,21 +284,20 @@ class Differential:
             b"+zset\r\n": lambda key: (b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"),
             b"+stream\r\n": lambda key: (b"XRANGE", key, b"-", b"+"),
         }
-        for (database, key), (kind, encoding, expiry, _) in list(state.items()):
-            if kind not in readers:
-                continue
-            replies = ask([(b"SELECT", b"%d" % database), readers[kind](key)])
-            content = replies[1]
+        wanted = [(name, found) for name, found in state.items() if found[0] in readers]
+        commands = []
+        for (database, key), (kind, *_) in wanted:
+            commands += [(b"SELECT", b"%d" % database), readers[kind](key)]
+        replies = ask(commands)[1::2] if commands else []
+        for (name, (kind, encoding, expiry, _)), content in zip(wanted, replies):
             if kind == b"+set\r\n":
                 content = b"".join(sorted(split(content[content.index(b"\n") + 1 :])))
             elif kind == b"+hash\r\n":
                 parts = split(content[content.index(b"\n") + 1 :])
                 content = b"".join(sorted(parts[i] + parts[i + 1] for i in range(0, len(parts), 2)))
             elif kind == b"+zset\r\n":
-                scored = known_differences.score_values(parse(content))
-                state[database, key] = (kind, encoding, expiry, repr(scored).encode())
-                continue
-            state[database, key] = (kind, b"", expiry, content)
+                content = repr(known_differences.score_values(parse(content))).encode()
+            state[name] = (kind, encoding if kind == b"+zset\r\n" else b"", expiry, content)
 
     def compare_state(self):
         """The differences between the two servers' data, as lines."""
@@ -347,8 +347,9 @@ class Differential:
     def run_round(self, number):
         """Play a round; its Difference, or None."""
         self.reset()
-        generator = Generator(f"{self.seed}/{number}", self.families)
+        generator = Generator(f"{self.seed}/{number}", [FAMILIES[name] for name in self.families_of(number)])
         history = []
+        compared = 0
         connection = 0
         size = min(ROUND_COMMANDS, 1 + int(generator.uniform() ** 0.5 * BATCH_COMMANDS_MAX))
         batch = generator.batch(size)
@@ -374,12 +375,26 @@ class Differential:
                     history = history[: start + index + 1]
                     difference = Difference(self.seed, number, "reply", start + index, batch[index], mine, other, note)
                     return self.minimise(difference, history)
+            if not following or len(history) - compared >= STATE_COMMANDS:
+                compared = len(history)
+                lines = self.compare_state()
+                if lines:
+                    note = "\n".join(lines)
+                    return self.minimise(Difference(self.seed, number, "state", compared, note=note), history)
             batch = following
             connection ^= 1
-        lines = self.compare_state()
-        if lines:
-            return self.minimise(Difference(self.seed, number, "state", len(history), note="\n".join(lines)), history)
         return None
+
+    def families_of(self, number):
+        """The families that take part in a round."""
+        if self.families:
+            return self.families
+        choice = random.Random(f"families of {self.seed}/{number}")
+        if choice.random() < 0.4:
+            return list(FAMILIES)
+        data = [name for name in FAMILIES if name not in ("connection", "server", "keys")]
+        chosen = choice.sample(data, choice.choice((1, 1, 2, 3)))
+        return [name for name in FAMILIES if name in chosen or name not in data and choice.random() < 0.7]
 
     def describe(self, gone):
         text = str(gone)

@@ -13,6 +13,7 @@ import generator_sorted_set
 import generator_stream
 from generator_list import LISTS
 from generator_set import SETS
+from generator_sort import SORTS
 
 KEYS = [b"k0", b"k1", b"k2", b"k3", b"k4", b"k5", b"k6", b"k7", b"", b"a\r\nb", b"\x00\xff*[", b"12345", b"K" * 60]
 # without a zero byte, at which Redis ends them
@@ -616,6 +617,7 @@ FAMILIES = {
     "connection": CONNECTION,
     "server": SERVER,
     "lists": [(weight, spoiled(maker)) for weight, maker in LISTS],
+    "sorts": SORTS,
     "sorted_sets": spoiled_table(generator_sorted_set.SPOILED) + generator_sorted_set.AS_THEY_ARE,
     "sets": [(weight, spoiled(maker)) for weight, maker in SETS],
 }

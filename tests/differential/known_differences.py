@@ -274,6 +274,17 @@ def value_scan(arguments, ours, peer, context):
     return ours[0] == peer[0] == b"0" and pairs[0] == pairs[1]
 
 
+def sort(arguments, ours, peer, context):
+    """Sets have no order of their own, which shows where nothing is sorted. With ALPHA Redis compares as the locale
+    does, up to a zero byte."""
+    names = [argument.upper() for argument in arguments]
+    if b"BY" not in names and not (b"ALPHA" in names and b"\x00" in ours):
+        return False
+    if not same_elements(arguments, ours, peer, context):
+        return b"LIMIT" in names and ours[:1] == peer[:1] == b"*" and len(parse(ours)) == len(parse(peer))
+    return True
+
+
 def random_members(arguments, ours, peer, context):
     """What is picked is chance; how many are is not."""
     if ours[:1] != peer[:1] or ours[:3] == b"$-1" or peer[:3] == b"$-1":
@@ -297,6 +308,8 @@ COMPARISONS = {
     )},
     b"ZSCAN": value_scan,
     b"ZRANDMEMBER": random_members,
+    b"SORT": sort,
+    b"SORT_RO": sort,
     b"DBSIZE": dbsize,
     b"SMEMBERS": same_elements,
     b"SINTER": same_elements,

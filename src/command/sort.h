@@ -20,6 +20,7 @@ struct sort_elements {
     struct buffer texts;
 };
 
+/* Its data is never NULL. */
 static inline struct bytes sort_text(const struct sort_elements *all,
                                      const struct sort_element *element) {
     return bytes_make(all->texts.data + element->text, element->text_size);

@@ -56,6 +56,7 @@ static void load_set(struct sort_elements *all, const struct set *set,
 
 void sort_load(struct sort_elements *all, const struct object *object,
                const struct sort_part *part) {
+    buffer_reserve(&all->texts, 1); /* where empty texts are, too */
     if (part->count == 0) return;
     if (object->type == VALUE_LIST)
         load_list(all, (const struct list *)object, part);

@@ -6,6 +6,7 @@
 #include "command/command_handlers.h"
 #include "engine/command.h"
 #include "engine/server.h"
+#include "value/set.h"
 #include <math.h>
 
 enum combine { UNION, INTERSECTION, DIFFERENCE };
@@ -33,6 +34,10 @@ struct combination {
 
 static bool source_score(const struct source *source, const struct item *member, double *score) {
     if (!source->object) return false;
+    if (source->object->type == VALUE_SET) {
+        *score = 1;
+        return set_contains((const struct set *)source->object, member);
+    }
     return sorted_set_score((const struct sorted_set *)source->object, member, score);
 }
 
@@ -40,9 +45,23 @@ static bool source_score(const struct source *source, const struct item *member,
 typedef bool source_visit(struct combination *combination, const struct source *source,
                           const struct sorted_set_element *element);
 
+static void each_of_set(struct combination *combination, const struct source *source,
+                        source_visit *visit) {
+    struct sorted_set_element element = {.score = 1};
+    struct set_cursor cursor;
+    set_begin((const struct set *)source->object, &cursor);
+    while (set_take(&cursor, &element.member) && visit(combination, source, &element))
+        ;
+    set_end(&cursor);
+}
+
 static void source_each(struct combination *combination, const struct source *source,
                         source_visit *visit) {
     if (!source->object) return;
+    if (source->object->type == VALUE_SET) {
+        each_of_set(combination, source, visit);
+        return;
+    }
     const struct sorted_set *set = (const struct sorted_set *)source->object;
     struct sorted_set_span whole = sorted_set_span_whole(set);
     struct sorted_set_element element;
@@ -56,7 +75,7 @@ static bool read_source(struct call *call, uint32_t index, struct source *source
     const struct entry *entry = call_read(call, index);
     source->weight = 1;
     if (!entry) return true;
-    if (entry_type(entry) != VALUE_SORTED_SET) {
+    if (entry_type(entry) != VALUE_SORTED_SET && entry_type(entry) != VALUE_SET) {
         call_error_wrong_type(call);
         return false;
     }

@@ -297,7 +297,8 @@ class Differential:
                 content = b"".join(sorted(parts[i] + parts[i + 1] for i in range(0, len(parts), 2)))
             elif kind == b"+zset\r\n":
                 content = repr(known_differences.score_values(parse(content))).encode()
-            state[name] = (kind, encoding if kind == b"+zset\r\n" else b"", expiry, content)
+            is_compared = kind == b"+zset\r\n" and not self.context.sorted
+            state[name] = (kind, encoding if is_compared else b"", expiry, content)
 
     def compare_state(self):
         """The differences between the two servers' data, as lines."""
@@ -343,6 +344,8 @@ class Differential:
         for command in batch:
             if is_lingering(command):
                 self.context.lingering += 1
+            if command[0].upper().startswith(b"SORT"):
+                self.context.sorted = True
 
     def run_round(self, number):
         """Play a round; its Difference, or None."""

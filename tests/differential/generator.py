@@ -189,7 +189,8 @@ def spoil(generator, command):
         return command
     command = list(command)
     if dice < 0.95:
-        command.pop()
+        if command[0] not in (b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"):  # without a count they pick by chance
+            command.pop()
     elif dice < 0.96:
         command.append(generator.value()[:20])
     elif dice < 0.97 and len(command) > 1:

@@ -9,6 +9,7 @@ byte strings, or a list of several that belong together.
 import random
 from bisect import bisect
 
+import generator_hash
 import generator_sorted_set
 import generator_stream
 from generator_bits import BITS
@@ -518,6 +519,7 @@ SETTINGS = [
     (b"notify-keyspace-events", [b"", b"KEA", b"Kg$", b"q"]),
     (b"list-max-listpack-size", [b"-2", b"128", b"x"]),
     (b"hash-max-listpack-entries", [b"512", b"1", b"-1"]),
+    (b"hash-max-listpack-value", [b"64", b"10", b"-1"]),
     (b"lfu-log-factor", [b"10", b"0", b"-1"]),
     (b"zset-max-listpack-entries", [b"128", b"0", b"5", b"-1", b"x"]),
     (b"zset-max-listpack-value", [b"64", b"0", b"10", b"-1", b"1kb"]),
@@ -557,6 +559,10 @@ COMMANDS = [
     b"psetex", b"pttl", b"quit", b"randomkey", b"rename", b"renamenx", b"reset", b"scan", b"select", b"set",
     b"setex", b"setnx", b"setrange", b"shutdown", b"strlen", b"substr", b"swapdb", b"time", b"touch", b"ttl",
     b"type", b"unlink",
+]  # fmt: skip
+COMMANDS += [
+    b"hdel", b"hexists", b"hget", b"hgetall", b"hincrby", b"hincrbyfloat", b"hkeys", b"hlen", b"hmget", b"hmset",
+    b"hrandfield", b"hscan", b"hset", b"hsetnx", b"hstrlen", b"hvals",
 ]  # fmt: skip
 
 
@@ -622,6 +628,7 @@ FAMILIES = {
     "lists": [(weight, spoiled(maker)) for weight, maker in LISTS],
     "sorts": SORTS,
     "sorted_sets": spoiled_table(generator_sorted_set.SPOILED) + generator_sorted_set.AS_THEY_ARE,
+    "hashes": spoiled_table(generator_hash.HASHES) + generator_hash.LIMITS,
     "sets": [(weight, spoiled(maker)) for weight, maker in SETS],
 }
 

@@ -132,6 +132,38 @@ def scan_members(arguments, ours, peer, context):
     return scan(arguments[1:], ours, peer, context)
 
 
+def same_fields(arguments, ours, peer, context):
+    """Fields with their values, in any order."""
+    if ours[:1] != peer[:1]:
+        return False
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    return sorted(zip(ours[::2], ours[1::2])) == sorted(zip(peer[::2], peer[1::2])) and len(ours) == len(peer)
+
+
+def random_fields(arguments, ours, peer, context):
+    """All of them where more were asked for; otherwise as many."""
+    if ours[:1] != peer[:1] or b":" in (ours[:1], peer[:1]):
+        return False
+    if len(arguments) == 2:
+        return same_kind(arguments, ours, peer, context)
+    ours, peer = elements(parse(ours)), elements(parse(peer))
+    if int(arguments[2]) < 1000:
+        return len(ours) == len(peer)
+    if len(arguments) == 4 and not isinstance(ours[0], list):
+        ours, peer = list(zip(ours[::2], ours[1::2])), list(zip(peer[::2], peer[1::2]))
+    return sorted(map(repr, ours)) == sorted(map(repr, peer))
+
+
+def scan_fields(arguments, ours, peer, context):
+    """As SCAN: a whole scan in one call gives the same fields with their values."""
+    ours, peer = parse(ours), parse(peer)
+    shape = all(len(r) == 2 and isinstance(r[0], bytes) and r[0].isdigit() and isinstance(r[1], list) for r in (ours, peer))
+    if not shape or arguments[2] != b"0" or b"100000" not in arguments:
+        return shape
+    pairs = [sorted(zip(r[1][::2], r[1][1::2])) for r in (ours, peer)]
+    return ours[0] == peer[0] == b"0" and pairs[0] == pairs[1]
+
+
 def hello(arguments, ours, peer, context):
     """Version and the connection's number are each server's own."""
     if ours[:1] != peer[:1]:
@@ -319,6 +351,11 @@ COMPARISONS = {
     b"SORT_RO": sort,
     b"DBSIZE": dbsize,
     b"SMEMBERS": same_elements,
+    b"HGETALL": same_fields,
+    b"HKEYS": same_elements,
+    b"HVALS": same_elements,
+    b"HRANDFIELD": random_fields,
+    b"HSCAN": scan_fields,
     b"SINTER": same_elements,
     b"SUNION": same_elements,
     b"SDIFF": same_elements,

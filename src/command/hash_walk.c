@@ -46,7 +46,7 @@ static bool parse_options(struct call *call, struct walk *walk) {
 
 static void walk_hash(const struct hash *hash, uint64_t *cursor, struct walk *walk) {
     int64_t rounds = scan_rounds(&walk->options);
-    bool more = *cursor < SCAN_CURSOR_END;
+    bool more = object_is_flat(&hash->object) || *cursor < SCAN_CURSOR_END;
     while (more) {
         *cursor = hash_scan(hash, *cursor, walk_record, walk);
         more = *cursor != 0 && --rounds > 0 && walk->count < (uint64_t)walk->options.count;

@@ -11,7 +11,6 @@
 struct sweeping {
     struct server *server;
     size_t fields_left; /* of hashes, that may be removed in this step */
-    bool unfinished;    /* a hash was left with fields that are due */
 };
 
 /* A hash's fields may be due while its key is not. */
@@ -21,7 +20,7 @@ static void expire_due(void *context, struct database *db, const struct entry *e
     if (entry_expiry(entry) > server->now_ms) {
         if (sweeping->fields_left > 0)
             sweeping->fields_left -= field_expiry_due(server, db, entry, sweeping->fields_left);
-        if (sweeping->fields_left == 0) sweeping->unfinished = true;
+        if (sweeping->fields_left == 0) server->sweep_again = true;
         return;
     }
     struct key key = key_make(&server->keyspace, entry_key(entry));
@@ -41,7 +40,7 @@ static bool sweep_database(struct server *server, struct database *db, int64_t e
         sweeping.fields_left = HOUSEKEEPING_SWEEP_FIELDS;
         database_sweep(db, server->now_ms, HOUSEKEEPING_SWEEP_STEP, expire_due, &sweeping,
                        &wrapped);
-        if (wrapped && sweeping.unfinished) wrapped = sweeping.unfinished = false;
+        if (wrapped && server->sweep_again) wrapped = server->sweep_again = false;
         int64_t now_us = io_monotonic_us(server->io);
         if (now_us + (now_us - before_us) >= end_us) return wrapped;
         before_us = now_us;

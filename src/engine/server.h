@@ -100,6 +100,7 @@ struct server {
     uint64_t housekeeping_count;
     uint32_t sweep_database; /* which the active expiry looks at next */
     bool sweep_unfinished;   /* something due was left for the next turn */
+    bool sweep_again;        /* a hash was left with fields that are due: once more round */
 
     bool shutdown_wanted;
     uint32_t shutdown_flags; /* SHUTDOWN_SAVE ..., 0: save if there are save points */

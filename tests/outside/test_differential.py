@@ -1,6 +1,7 @@
 """Short runs of the differential test, and whether it would find a fault at all."""
 
 import random
+import re
 import shutil
 import socket
 import threading
@@ -95,13 +96,13 @@ def test_a_server_that_dies_is_found(start):
     server = start(command=harness.peer_command())
 
     def close_on_lcs(data):
-        if b"\r\nLCS\r\n" in data:
+        if re.search(rb"\*\d+\r\n\$3\r\nLCS\r\n", data):
             raise OSError
         return data
 
     proxy = FaultyProxy(server, close_on_lcs)
     proxy.start()
-    differences, text = run(proxy.target, words(harness.peer_command()), 3, 5_000)
+    differences, text = run(proxy.target, words(harness.peer_command()), 3, 5_000, ["strings"])
     assert differences and differences[0].kind == "gone" and differences[0].reproduced
     assert len(differences[0].history) == 1 and differences[0].history[0][1][0] == b"LCS"
 

@@ -23,6 +23,9 @@ void loading_limits(const struct server *server, struct rdb_limits *limits) {
     const struct config *config = server->config;
     *limits = (struct rdb_limits){
         .list = {config->list_max_listpack_size},
+        .set = {(uint64_t)config->set_max_intset_entries,
+                (uint64_t)config->set_max_listpack_entries,
+                (uint64_t)config->set_max_listpack_value},
         .hash = {(uint64_t)config->hash_max_listpack_entries,
                  (uint64_t)config->hash_max_listpack_value},
         .sorted_set = {(uint64_t)config->zset_max_listpack_entries,

@@ -14,6 +14,7 @@
 #include "rdb/output.h"
 #include "value/hash.h"
 #include "value/list.h"
+#include "value/set.h"
 #include "value/sorted_set.h"
 
 /* How this value will be written: an enum rdb_form. Raises out->version to what knows it. */
@@ -26,6 +27,7 @@ void rdb_value_write(struct rdb_output *out, uint8_t form, const struct entry *e
 /* When collections are flat; what the configuration says. */
 struct rdb_limits {
     struct list_limits list;
+    struct set_limits set;
     struct hash_limits hash;
     struct sorted_set_limits sorted_set;
 };

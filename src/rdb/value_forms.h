@@ -23,6 +23,11 @@ void rdb_sorted_set_write(struct rdb_output *out, uint8_t form, const struct obj
 bool rdb_sorted_set_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
                          struct object *object);
 
+uint8_t rdb_set_form(const struct object *object);
+void rdb_set_write(struct rdb_output *out, uint8_t form, const struct object *object);
+bool rdb_set_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
+                  struct object *object);
+
 uint8_t rdb_stream_form(const struct object *object);
 void rdb_stream_write(struct rdb_output *out, uint8_t form, const struct object *object);
 bool rdb_stream_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,

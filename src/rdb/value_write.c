@@ -5,6 +5,7 @@
 static uint8_t object_form(const struct object *object) {
     switch ((enum value_type)object->type) {
     case VALUE_LIST: return rdb_list_form(object);
+    case VALUE_SET: return rdb_set_form(object);
     case VALUE_HASH: return rdb_hash_form(object);
     case VALUE_SORTED_SET: return rdb_sorted_set_form(object);
     case VALUE_STREAM: return rdb_stream_form(object);
@@ -46,6 +47,7 @@ void rdb_value_write(struct rdb_output *out, uint8_t form, const struct entry *e
     const struct object *object = entry_read_object(entry, world, &room);
     switch ((enum value_type)object->type) {
     case VALUE_LIST: rdb_list_write(out, form, object); break;
+    case VALUE_SET: rdb_set_write(out, form, object); break;
     case VALUE_HASH: rdb_hash_write(out, form, object); break;
     case VALUE_SORTED_SET: rdb_sorted_set_write(out, form, object); break;
     case VALUE_STREAM: rdb_stream_write(out, form, object); break;

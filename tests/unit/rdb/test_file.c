@@ -13,7 +13,8 @@
 enum { DATABASES = 4, NOW_MS = 1000 };
 static const char path[] = "/dump.rdb", temporary[] = "/temp.rdb";
 
-static const struct rdb_limits limits = {.list = {-2}, .hash = {16, 64}, .sorted_set = {16, 64}};
+static const struct rdb_limits limits = {
+    .list = {-2}, .set = {16, 16, 64}, .hash = {16, 64}, .sorted_set = {16, 64}};
 
 struct world {
     struct simulation *simulation;
@@ -60,6 +61,7 @@ static void add_element(struct random *random, struct object *object, const stru
     struct record record = {field, *item, RECORD_NO_EXPIRY};
     switch ((enum value_type)object->type) {
     case VALUE_LIST: list_push((struct list *)object, &list, item, false); break;
+    case VALUE_SET: set_add((struct set *)object, &limits.set, item); break;
     case VALUE_HASH:
         if (random_below(random, 20) == 0)
             record.expiry = NOW_MS + 1 + (int64_t)random_below(random, 1000000);
@@ -73,12 +75,13 @@ static void add_element(struct random *random, struct object *object, const stru
 }
 
 static void put_random(struct world *w, struct database *db, struct bytes name, uint64_t elements) {
-    static const enum value_type types[] = {VALUE_STRING, VALUE_LIST, VALUE_HASH, VALUE_SORTED_SET};
+    static const enum value_type types[] = {VALUE_STRING, VALUE_LIST, VALUE_SET, VALUE_HASH,
+                                            VALUE_SORTED_SET};
     enum { TEXT_MAX = 100 };
     char text[TEXT_MAX];
     struct key key = key_make(&w->keyspace, name);
     struct spot spot = database_locate(db, &key);
-    enum value_type type = types[random_below(&w->random, 4)];
+    enum value_type type = types[random_below(&w->random, sizeof types / sizeof types[0])];
     int64_t expiry = random_below(&w->random, 4) == 0
                          ? NOW_MS + 1 + (int64_t)random_below(&w->random, 100000)
                          : ENTRY_NO_EXPIRY;

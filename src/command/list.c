@@ -88,13 +88,18 @@ void command_linsert(struct call *call) {
 
 /* ---- taking ---- */
 
-static void reply_and_remove(struct call *call, struct list *list, uint64_t count, bool at_head,
-                             bool as_array) {
+void list_reply_and_remove(struct call *call, struct list *list, uint64_t count, bool at_head) {
     struct list_limits limits = list_limits_of(call);
+    if (count == 1) {
+        struct list_end end;
+        list_find_end(list, at_head, &end);
+        reply_item(call->reply, &end.item);
+        list_remove_end(list, &limits, &end);
+        return;
+    }
     uint64_t length = list_count(list);
     struct list_cursor cursor;
     struct item item;
-    if (as_array) reply_array(call->reply, count);
     list_seek(list, at_head ? 0 : length - 1, !at_head, &cursor);
     for (uint64_t i = 0; i < count && list_take(&cursor, &item); i++)
         reply_item(call->reply, &item);
@@ -126,7 +131,8 @@ static void pop(struct call *call, bool at_head) {
         return;
     }
     if (count > (uint64_t)wanted) count = (uint64_t)wanted;
-    reply_and_remove(call, list, count, at_head, as_array);
+    if (as_array) reply_array(call->reply, count);
+    list_reply_and_remove(call, list, count, at_head);
     edit_end(&edit);
     list_changed(call, &edit, at_head ? "lpop" : "rpop");
     call->changes += count - 1;

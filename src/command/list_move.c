@@ -22,15 +22,15 @@ static void effect_words(struct call *call, const char *name, uint32_t from, uin
     call_effect(call, call->database, words, 1 + count);
 }
 
-/* Between two ends of one list. */
-static struct item rotate(struct call *call, struct list *list, bool from_head, bool to_head,
-                          struct buffer *kept) {
+/* From an end of one list to one of another, or the same. The item is held in `kept`. */
+static struct item move_item(const struct call *call, struct list *from, struct list *to,
+                             bool from_head, bool to_head, struct buffer *kept) {
     struct list_limits limits = list_limits_of(call);
-    uint64_t last = list_count(list) - 1;
-    struct item item = list_get(list, from_head ? 0 : last);
-    item = hold_item(&item, kept);
-    list_remove(list, &limits, from_head ? 0 : last, 1);
-    list_push(list, &limits, &item, to_head);
+    struct list_end end;
+    list_find_end(from, from_head, &end);
+    struct item item = hold_item(&end.item, kept);
+    list_remove_end(from, &limits, &end);
+    list_push(to, &limits, &item, to_head);
     return item;
 }
 
@@ -46,7 +46,8 @@ static void move_within(struct call *call, bool from_head, bool to_head) {
     struct edit edit;
     struct buffer kept = {0};
     if (!call_edit(call, 1, VALUE_LIST, &edit)) return;
-    struct item item = rotate(call, (struct list *)edit.object, from_head, to_head, &kept);
+    struct list *list = (struct list *)edit.object;
+    struct item item = move_item(call, list, list, from_head, to_head, &kept);
     edit_end(&edit);
     notify_move(call, &edit, &edit, from_head, to_head);
     reply_item(call->reply, &item);
@@ -54,7 +55,6 @@ static void move_within(struct call *call, bool from_head, bool to_head) {
 }
 
 static void move_between(struct call *call, bool from_head, bool to_head) {
-    struct list_limits limits = list_limits_of(call);
     struct edit from, to;
     struct buffer kept = {0};
     if (!call_edit(call, 1, VALUE_LIST, &from)) return;
@@ -62,12 +62,8 @@ static void move_between(struct call *call, bool from_head, bool to_head) {
         edit_end(&from);
         return;
     }
-    struct list *source = (struct list *)from.object;
-    uint64_t index = from_head ? 0 : list_count(source) - 1;
-    struct item item = list_get(source, index);
-    item = hold_item(&item, &kept);
-    list_remove(source, &limits, index, 1);
-    list_push((struct list *)to.object, &limits, &item, to_head);
+    struct item item = move_item(call, (struct list *)from.object, (struct list *)to.object,
+                                 from_head, to_head, &kept);
     edit_end(&to);
     edit_end(&from);
     notify_move(call, &from, &to, from_head, to_head);
@@ -166,20 +162,14 @@ static void effect_pop(struct call *call, struct bytes key, bool at_head, uint64
 /* Take elements from the list of one argument and reply them with the key's name: as BLPOP does,
  * or, with `nested`, as LMPOP does. */
 static void take_from(struct call *call, uint32_t index, bool at_head, uint64_t most, bool nested) {
-    struct list_limits limits = list_limits_of(call);
     struct edit edit;
-    struct list_cursor cursor;
-    struct item item;
     if (!call_edit(call, index, VALUE_LIST, &edit)) return;
     struct list *list = (struct list *)edit.object;
     uint64_t length = list_count(list), count = length < most ? length : most;
     reply_array(call->reply, 2);
     reply_bulk(call->reply, call->argv[index]);
     if (nested) reply_array(call->reply, count);
-    list_seek(list, at_head ? 0 : length - 1, !at_head, &cursor);
-    for (uint64_t i = 0; i < count && list_take(&cursor, &item); i++)
-        reply_item(call->reply, &item);
-    list_remove(list, &limits, at_head ? 0 : length - count, count);
+    list_reply_and_remove(call, list, count, at_head);
     edit_end(&edit);
     list_changed(call, &edit, at_head ? "lpop" : "rpop");
     call->changes += count - 1;

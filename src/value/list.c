@@ -56,13 +56,34 @@ static bool has_room(const struct tree_chunk *chunk, const struct item *item) {
     return chunk->size + listpack_item_size(item) <= LIST_CHUNK_MAX;
 }
 
+/* The end of a list is where it grows and shrinks: a chunk there gets all of its room early, and
+ * keeps it. */
+static size_t room_at_end(const struct tree_chunk *chunk, size_t wanted) {
+    if (wanted <= chunk->capacity) return chunk->capacity;
+    size_t twice = 2 * (size_t)chunk->capacity;
+    return twice < wanted ? wanted : twice < LIST_CHUNK_MAX ? twice : LIST_CHUNK_MAX;
+}
+
 static void push_to_tree(struct list *list, const struct item *item, bool at_head) {
-    struct tree_place place = {0};
-    bool any = at_head ? tree_first(&list->tree, &place) : tree_last(&list->tree, &place);
-    if (any && has_room(place.chunk, item))
-        put(list, &place, at_head ? listpack_first(place.chunk->data) : 0, item);
-    else
-        put_alone(list, &place, at_head, item);
+    struct tree *tree = &list->tree;
+    struct tree_place place;
+    bool any = at_head ? tree_first(tree, &place) : tree_last(tree, &place);
+    size_t item_size = listpack_item_size(item);
+    struct tree_chunk *chunk = place.chunk;
+    if (any && chunk->size + item_size <= LIST_CHUNK_MAX) {
+        chunk =
+            tree_open(tree, epochs_of(list), &place, room_at_end(chunk, chunk->size + item_size));
+        listpack_insert(chunk->data, at_head ? LISTPACK_HEADER_SIZE : 0, item);
+    } else {
+        size_t size = LISTPACK_EMPTY_SIZE + item_size;
+        if (any && size < LIST_CHUNK_MAX) size = LIST_CHUNK_MAX;
+        chunk = tree_add(tree, epochs_of(list), &place, at_head, size);
+        listpack_init(chunk->data);
+        listpack_insert(chunk->data, 0, item);
+    }
+    chunk->count++;
+    chunk->size = (uint32_t)listpack_size(chunk->data);
+    tree_close(tree, &place, NULL);
 }
 
 /* Move the elements from `at` on (the one of this index in the chunk) to a new chunk behind. The
@@ -109,12 +130,8 @@ static bool join_next(struct list *list, struct tree_place *place) {
     return true;
 }
 
-/* A chunk has become smaller, or empty: what is to become of it. */
+/* A chunk has become smaller: it looks for a neighbour to join. */
 static void settle_chunk(struct list *list, struct tree_place *place) {
-    if (place->chunk->count == 0) {
-        tree_remove(&list->tree, epochs_of(list), place, NULL);
-        return;
-    }
     if (place->chunk->size >= CHUNK_SMALL || join_next(list, place)) return;
     struct tree_place previous = *place;
     if (tree_previous(&list->tree, &previous)) join_next(list, &previous);
@@ -297,6 +314,7 @@ static uint64_t remove_in_chunk(struct list *list, uint64_t index, uint64_t coun
     if (count > there) count = there;
     if (count == place.chunk->count) {
         tree_remove(&list->tree, epochs_of(list), &place, NULL);
+        if (place.chunk) settle_chunk(list, &place);
         return count;
     }
     size_t at = listpack_seek(place.chunk->data, (int64_t)inside);
@@ -318,6 +336,38 @@ void list_remove(struct list *list, const struct list_limits *limits, uint64_t i
     }
     while (count > 0)
         count -= remove_in_chunk(list, index, count);
+    settle(list, limits);
+}
+
+void list_find_end(const struct list *list, bool at_head, struct list_end *end) {
+    const char *lp = list->object.flat.data;
+    if (!object_is_flat(&list->object)) {
+        if (at_head)
+            tree_first(&list->tree, &end->place);
+        else
+            tree_last(&list->tree, &end->place);
+        lp = end->place.chunk->data;
+    }
+    end->at = at_head ? LISTPACK_HEADER_SIZE : listpack_last(lp);
+    end->item = listpack_get(lp, end->at);
+}
+
+void list_remove_end(struct list *list, const struct list_limits *limits, struct list_end *end) {
+    struct tree *tree = &list->tree;
+    if (object_is_flat(&list->object)) {
+        listpack_put_remove(&list->object.flat, end->at, 1);
+        return;
+    }
+    struct tree_chunk *chunk = end->place.chunk;
+    if (chunk->count == 1) {
+        tree_remove(tree, epochs_of(list), &end->place, NULL);
+    } else {
+        chunk = tree_open(tree, epochs_of(list), &end->place, chunk->capacity);
+        listpack_remove(chunk->data, end->at, 1);
+        chunk->count--;
+        chunk->size = (uint32_t)listpack_size(chunk->data);
+        tree_close(tree, &end->place, NULL);
+    }
     settle(list, limits);
 }
 

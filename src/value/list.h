@@ -2,14 +2,14 @@
  *
  *     FLAT_LISTPACK    a listpack, as long as it is within the limit
  *     FLAT_NONE        a tree (struct/tree.h) of listpacks of up to LIST_CHUNK_MAX bytes; an
- * element that is larger stands in a chunk of its own
+ *                      element that is larger stands in a chunk of its own
  *
  *     tree     +-----------------+
- *              | 31 | 28 | 30    |           elements below each
+ *              | 31 | 28 | 30    |      elements below each
  *              +--|----|----|----+
  *                 v    v    v
- *              listpack ...                  2 KiB each: small enough to insert into anywhere,
- * large enough that the tree costs 2 % of them
+ *              listpack ...             2 KiB each: small enough to insert into anywhere, large
+ *                                       enough that the tree costs 2 % of them
  *
  * Becomes a tree beyond the limit, and flat again when one chunk is left that is half the limit. */
 #ifndef REDSTART_VALUE_LIST_H
@@ -51,6 +51,16 @@ void list_remove(struct list *list, const struct list_limits *limits, uint64_t i
 /* Take away elements that equal, at most `max`, from either end on; how many there were. */
 uint64_t list_remove_equal(struct list *list, const struct list_limits *limits,
                            const struct item *item, uint64_t max, bool from_tail);
+
+/* The first or the last element of a list that has any, and then, with nothing changed in between,
+ * without it: what pops do, quicker than by the index. */
+struct list_end {
+    struct item item; /* borrowed until the list is changed */
+    struct tree_place place;
+    size_t at; /* in the listpack */
+};
+void list_find_end(const struct list *list, bool at_head, struct list_end *end);
+void list_remove_end(struct list *list, const struct list_limits *limits, struct list_end *end);
 
 /* ---- walking, in both directions; the list stays as it is ---- */
 

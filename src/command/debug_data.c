@@ -6,16 +6,11 @@
 #include "engine/config.h"
 #include "engine/server.h"
 #include "keyspace/digest.h"
+#include "rdb/value.h"
+#include "value/list.h"
 #include <stdio.h>
 
 /* ---- OBJECT ---- */
-
-/* Bytes of a length in an RDB file. */
-static size_t length_size(size_t length) {
-    if (length < 1 << 6) return 1;
-    if (length < 1 << 14) return 2;
-    return length <= UINT32_MAX ? 5 : 9;
-}
 
 /* Of the call's key; the type is a collection's. */
 static const struct object *object_at(struct call *call, const struct entry *entry,
@@ -27,39 +22,58 @@ static bool has_encoding(const struct entry *entry, const char *name) {
     return strcmp(entry_encoding_name(entry), name) == 0;
 }
 
-/* Bytes of the value in an RDB file that is not compressed; of collections that are not flat, of
- * the memory that they take. */
+struct measure {
+    size_t bytes;
+};
+
+static bool measure_bytes(void *context, struct bytes bytes) {
+    struct measure *measure = context;
+    measure->bytes += bytes.size;
+    return true;
+}
+
+/* Bytes of the value in an RDB file, as it is configured; made and thrown away. */
 static size_t serialized_size(struct call *call, const struct entry *entry) {
+    struct measure measure = {0};
+    struct rdb_output output;
+    struct record_world *world = &call->server->keyspace.world;
+    rdb_output_init(&output, call->server->config->rdbcompression);
+    output.write = measure_bytes;
+    output.context = &measure;
+    rdb_value_write(&output, rdb_value_form(&output, entry, world), entry, world);
+    rdb_output_flush(&output);
+    rdb_output_release(&output);
+    return measure.bytes;
+}
+
+/* The tree of a large list, in the words that tools look for. */
+static int describe_list(struct call *call, const struct entry *entry, char *out, size_t size) {
     union object_room room;
-    if (entry_type(entry) != VALUE_STRING) {
-        const struct object *object = object_at(call, entry, &room);
-        size_t bytes = object_is_flat(object) ? object->flat.size : object_bytes(object);
-        return length_size(bytes) + bytes;
-    }
-    size_t size = entry_string_size(entry);
-    if (entry_encoding(entry) == ENTRY_INTEGER) {
-        int64_t number = entry_integer(entry);
-        if (number == (int8_t)number) return 2;
-        if (number == (int16_t)number) return 3;
-        if (number == (int32_t)number) return 5;
-    }
-    return length_size(size) + size;
+    const struct list *list = (const struct list *)object_at(call, entry, &room);
+    double nodes = (double)list->tree.chunks;
+    return snprintf(out, size,
+                    " ql_nodes:%llu ql_avg_node:%.2f ql_listpack_max:%lld ql_compressed:0 "
+                    "ql_uncompressed_size:%zu",
+                    (unsigned long long)list->tree.chunks, (double)list_count(list) / nodes,
+                    (long long)call->server->config->list_max_listpack_size, list->tree.bytes);
 }
 
 void debug_object(struct call *call) {
-    char text[256];
+    char text[512];
     const struct entry *entry = call_peek(call, 2);
     if (!entry) {
         call_error_no_key(call);
         return;
     }
     uint32_t clock = entry_clock(entry);
-    snprintf(
+    int size = snprintf(
         text, sizeof text,
         "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
         (const void *)entry, (long long)entry_reference_count(entry), entry_encoding_name(entry),
         serialized_size(call, entry), clock,
         (call->server->keyspace.use.seconds - clock) & 0xffffff);
+    if (has_encoding(entry, "quicklist"))
+        describe_list(call, entry, text + size, sizeof text - (size_t)size);
     reply_simple(call->reply, text);
 }
 

@@ -9,6 +9,8 @@
  */
 #include "simulated.h"
 
+#include "keyspace/digest.h"
+
 enum { CONNECTIONS = 2, DATABASES = 4, ROUNDS = 60, LARGE_MIN = 20000, HOUR_S = 3600 };
 
 struct connection {
@@ -252,7 +254,142 @@ static void make_database(struct world *w, struct buffer *line) {
         buffer_append_format(line, "SELECT %d", a);
 }
 
+/* ---- collections: each form is words, and letters for what is random in it:
+ *
+ *     L S H Z X   a key that mostly holds that type     e  an element, few different ones
+ *     n           a small number                        f  a number with a fraction
+ *     t           a time in milliseconds from now       i  the id of a stream's entry
+ *
+ * Nothing is left pending in groups: a time of delivery is cut off at the second server's clock. */
+
+static const char *const collection_forms[] = {
+    "RPUSH L e e",
+    "LPUSH L e",
+    "RPUSH L e e e e e e e e e e e e e",
+    "LPOP L",
+    "RPOP L n",
+    "LINSERT L BEFORE e e",
+    "LREM L n e",
+    "LTRIM L 1 -2",
+    "LSET L 0 e",
+    "LMOVE L L LEFT RIGHT",
+    "RPOPLPUSH L L",
+    "LMPOP 2 L L LEFT COUNT 2",
+    "BLPOP L L 0.003",
+    "BRPOP L 0.003",
+    "BLMOVE L L RIGHT LEFT 0.003",
+    "BLMPOP 0.003 2 L L LEFT COUNT 3",
+    "SADD S e e e",
+    "SADD S n n",
+    "SADD S e e e e e e e e e e e e e e e e e e e e",
+    "SREM S e e",
+    "SPOP S",
+    "SPOP S n",
+    "SMOVE S S e",
+    "SUNIONSTORE S S S",
+    "SDIFFSTORE S S S",
+    "SINTERSTORE S S S",
+    "HSET H e e e e",
+    "HSET H e e e e e e e e e e e e e e e e",
+    "HSETNX H e e",
+    "HDEL H e e",
+    "HINCRBY H n n",
+    "HINCRBYFLOAT H n f",
+    "HPEXPIRE H t FIELDS 1 e",
+    "HPEXPIRE H t NX FIELDS 2 e e",
+    "HPERSIST H FIELDS 1 e",
+    "HGETDEL H FIELDS 1 e",
+    "HGETEX H PX t FIELDS 1 e",
+    "HSETEX H PX t FIELDS 1 e e",
+    "HGETALL H",
+    "ZADD Z n e f e",
+    "ZADD Z f e f e f e f e f e f e f e f e f e",
+    "ZADD Z GT CH f e",
+    "ZADD Z INCR f e",
+    "ZINCRBY Z f e",
+    "ZREM Z e e",
+    "ZPOPMIN Z",
+    "ZPOPMAX Z n",
+    "ZMPOP 2 Z Z MIN COUNT 2",
+    "BZPOPMIN Z Z 0.003",
+    "BZPOPMAX Z 0.003",
+    "BZMPOP 0.003 1 Z MAX",
+    "ZREMRANGEBYRANK Z 0 1",
+    "ZREMRANGEBYSCORE Z n n",
+    "ZUNIONSTORE Z 2 Z S",
+    "ZINTERSTORE Z 2 Z Z AGGREGATE MAX",
+    "ZDIFFSTORE Z 2 Z Z",
+    "ZRANGESTORE Z Z 0 n",
+    "XADD X * e e",
+    "XADD X MAXLEN ~ 10 * e e",
+    "XADD X NOMKSTREAM * e e e e",
+    "XTRIM X MAXLEN 5",
+    "XDEL X i",
+    "XGROUP CREATE X g 0 MKSTREAM",
+    "XGROUP CREATECONSUMER X g c",
+    "XREADGROUP GROUP g d NOACK COUNT n STREAMS X >",
+    "XREADGROUP GROUP g d BLOCK 3 NOACK STREAMS X >",
+    "XGROUP DELCONSUMER X g d",
+    "XGROUP DESTROY X g",
+    "SORT L ALPHA STORE L",
+    "SORT S BY nosort STORE L",
+    "SORT S ALPHA DESC LIMIT 0 3 STORE L",
+    "SORT Z BY k* GET # GET k* ALPHA STORE L",
+    "COPY L L REPLACE",
+    "COPY H H REPLACE",
+    "COPY X X REPLACE",
+    "RENAME Z Z",
+    "RENAME S S",
+    "MOVE L 1",
+    "MOVE H 2",
+    "PEXPIRE L t",
+    "PEXPIRE H t",
+    "PEXPIRE Z t",
+    "PERSIST S",
+    "DEL L",
+    "UNLINK S H",
+    "BITOP AND k1 k2 k3",
+    "SETBIT k4 n 1",
+    "PFADD p1 e e",
+    "PFMERGE p1 p2",
+};
+
+static void add_letter(struct world *w, struct buffer *line, char letter) {
+    static const char *const elements[] = {"a",  "b",  "c",      "dd",  "1", "2",
+                                           "30", "-4", "longer", "0.5", NULL};
+    switch (letter) {
+    case 'e': buffer_append_text(line, pick(w, elements)); break;
+    case 'n': buffer_append_format(line, "%d", (int)below(w, 5)); break;
+    case 'f': buffer_append_format(line, "%.17g", ((double)below(w, 1000) - 300) / 77); break;
+    case 't': buffer_append_format(line, "%d", 1 + (int)below(w, below(w, 2) ? 300 : 4000)); break;
+    case 'i': buffer_append_format(line, "%d-0", (int)below(w, 3)); break;
+    default:
+        /* now and then a key of another type */
+        if (below(w, 30) == 0) letter = "LSHZXk"[below(w, 6)];
+        buffer_append_format(line, "%c%d", letter, (int)below(w, 4));
+    }
+}
+
+static void make_collection(struct world *w, struct buffer *line) {
+    enum { FORMS = sizeof collection_forms / sizeof collection_forms[0] };
+    const char *form = collection_forms[below(w, FORMS)];
+    while (*form) {
+        const char *end = strchrnul(form, ' ');
+        if (end - form == 1 && strchr("LSHZXenfti", *form))
+            add_letter(w, line, *form);
+        else
+            buffer_append(line, form, (size_t)(end - form));
+        if (!*end) break;
+        buffer_append_byte(line, ' ');
+        form = end + 1;
+    }
+}
+
 static void make_command(struct world *w, struct buffer *line) {
+    if (below(w, 5) < 3) {
+        make_collection(w, line);
+        return;
+    }
     switch (below(w, 16)) {
     case 0:
     case 1:
@@ -277,7 +414,7 @@ static void make_command(struct world *w, struct buffer *line) {
 }
 
 static void send_command(struct world *w, struct connection *c) {
-    enum { WORDS_MAX = 16 };
+    enum { WORDS_MAX = 32 };
     struct buffer line = {0};
     struct bytes words[WORDS_MAX];
     size_t count = 0;
@@ -325,12 +462,27 @@ struct comparison {
     uint32_t number;
 };
 
+static void compare_collection(const struct comparison *comparison, const struct entry *entry,
+                               const struct entry *other) {
+    struct digest a = digest_value(entry), b = {.bytes = {0}};
+    if (other) b = digest_value(other);
+    struct bytes name = entry_key(entry);
+    if (!other || entry_type(other) != entry_type(entry) ||
+        memcmp(a.bytes, b.bytes, sizeof a.bytes) != 0 || entry_expiry(other) != entry_expiry(entry))
+        fail_msg("db %u key %.*s: %s differs by its effects from what it is", comparison->number,
+                 (int)name.size, name.data, value_type_name(entry_type(entry)));
+}
+
 static void compare_entry(void *context, const struct entry *entry) {
     const struct comparison *comparison = context;
     struct keyspace *keyspace = &comparison->w->replica.server->keyspace;
     char a[NUMBER_I64_TEXT_MAX], b[NUMBER_I64_TEXT_MAX];
     struct key key = key_make(keyspace, entry_key(entry));
     const struct entry *other = database_find(&keyspace->databases[comparison->number], &key);
+    if (entry_type(entry) != VALUE_STRING || (other && entry_type(other) != VALUE_STRING)) {
+        compare_collection(comparison, entry, other);
+        return;
+    }
     if (other && entry_type(other) == entry_type(entry) &&
         entry_expiry(other) == entry_expiry(entry) &&
         bytes_equal(entry_string(other, b), entry_string(entry, a)))

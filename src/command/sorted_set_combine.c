@@ -122,8 +122,9 @@ static bool visit_union(struct combination *combination, const struct source *so
     double score = weighted(source, element->score), before;
     if (sorted_set_score(combination->result, &element->member, &before)) {
         score = aggregated(combination->aggregate, before, score);
-        /* 0 and -0 are the same to a sorted set, which would keep the one it has. */
-        if (score == 0 && before == 0) sorted_set_remove(combination->result, &element->member);
+        /* 0 and -0 are the same to a sorted set, which would keep the one it has; and a flat one
+         * knows no -0. */
+        if (score == 0) sorted_set_remove(combination->result, &element->member);
     }
     add(combination, &element->member, score);
     return true;

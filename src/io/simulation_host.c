@@ -94,7 +94,7 @@ static bool is_roused(const struct simulated_host *host) {
 void simulated_take_turn(struct simulated_host *host, uint64_t version) {
     if (host->turn == NULL || version != host->turn_version) return;
     host->turn_at_us = SIMULATED_NEVER;
-    host->wait_found = false;
+    host->wait_found = true; /* a turn that does not wait is followed by another */
     host->deadline_us = SIMULATED_NEVER;
     host->turn(host->turn_context);
     struct simulation *simulation = host->simulation;

@@ -85,7 +85,7 @@ def test_a_fault_is_found_and_made_small(start, what, change_request, change_rep
     server = start(command=harness.peer_command())
     proxy = FaultyProxy(server, change_request, change_reply)
     proxy.start()
-    differences, text = run(proxy.target, words(harness.peer_command()), 3, 60_000)
+    differences, text = run(proxy.target, words(harness.peer_command()), 3, 60_000, ["strings", "keys"])
     print(text)
     assert differences, f"{what} was not found"
     assert differences[0].reproduced

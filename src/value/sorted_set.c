@@ -262,6 +262,21 @@ static void digest(const struct object *object, struct object_digest *digest) {
     }
 }
 
+/* The record of the member: the only word behind the key, or the one behind a score. */
+static void prefetch(const struct object *object, const struct bytes *arguments, size_t count,
+                     unsigned step, uint64_t *hash) {
+    const struct record_table *table = &((const struct sorted_set *)object)->table;
+    if (step == 0) {
+        struct item member = item_make(arguments[count == 1 ? 0 : 1]);
+        *hash = record_table_hash(object->world, &member);
+        record_table_prefetch_way(table, *hash);
+    } else if (step == 1) {
+        record_table_prefetch_chunk(table, *hash);
+    } else {
+        record_table_prefetch_record(table, *hash);
+    }
+}
+
 static const char *encoding_name(const struct object *object) {
     return object_is_flat(object) ? "listpack" : "skiplist";
 }
@@ -273,6 +288,7 @@ const struct object_class sorted_set_class = {
     .copy = copy,
     .count = count,
     .digest = digest,
+    .prefetch = prefetch,
     .encoding_name = encoding_name,
 };
 

@@ -166,6 +166,7 @@ bool rdb_input_string_copy(struct rdb_input *in, struct buffer *room, struct byt
     if (!rdb_input_string(in, room, out)) return false;
     if (out->data != room->data) {
         buffer_clear(room);
+        buffer_reserve(room, 1); /* data that are not NULL, even for an empty one */
         buffer_append(room, out->data, out->size);
         *out = buffer_bytes(room);
     }

@@ -211,21 +211,6 @@ def test_digest_sees_every_difference(connection):
     assert digest(connection) == b"0" * 40
 
 
-# SHUTDOWN
-
-
-@pytest.mark.ours("nothing can be saved yet")
-def test_shutdown_without_persistence(start):
-    server = start(save="900 1")
-    connection = server.connect()
-    assert b"not there yet" in connection.call("SHUTDOWN", "SAVE")
-    assert connection.call("PING") == b"PONG"
-    connection.send(harness.encode("PING") + harness.encode("SHUTDOWN") + harness.encode("PING"))
-    assert connection.read_to_end() == b"+PONG\r\n"
-    assert server.wait() == 0
-    assert "The dataset was not saved" in server.log()
-
-
 # Crashes
 
 

@@ -1,0 +1,209 @@
+"""RDB files: to Debian's redis-server and back, with all types and encodings; what the server does when it
+starts on a file, when the file is broken, and when it ends."""
+
+import os
+import signal
+
+import harness
+import pytest
+
+LIMITS = {
+    "hash-max-listpack-entries": 8,
+    "set-max-intset-entries": 8,
+    "zset-max-listpack-entries": 8,
+    "list-max-listpack-size": 8,
+}
+
+
+def fill(connection):
+    """Every type that both know, small and large."""
+    call = connection.call
+    call("SET", "int", 12345)
+    call("SET", "text", "hello " * 20)
+    call("SET", "large", os.urandom(20000) + b"x" * 3000000)
+    call("SET", "expires", "x", "EX", 100000)
+    call("SELECT", 3)
+    call("SET", "elsewhere", "y")
+    call("SELECT", 0)
+    for name, count in (("small", 5), ("big", 3000)):
+        values = [f"{i}" if i % 3 else f"value-{i}-" + "z" * (i % 100) for i in range(count)]
+        call("RPUSH", f"list:{name}", *values)
+        call("SADD", f"set:{name}", *values)
+        call("SADD", f"intset:{name}", *range(-count, count))
+        call("HSET", f"hash:{name}", *[word for i, value in enumerate(values) for word in (f"f{i}", value)])
+        call("ZADD", f"zset:{name}", *[word for i, value in enumerate(values) for word in (i / 7 - 50, value)])
+        for i in range(count):
+            call("XADD", f"stream:{name}", f"{i + 1}-{i % 3}", "field", i, "other", "v")
+        call("XDEL", f"stream:{name}", "2-1")
+        call("XGROUP", "CREATE", f"stream:{name}", "group", "0")
+        call("XREADGROUP", "GROUP", "group", "consumer", "COUNT", 3, "STREAMS", f"stream:{name}", ">")
+    call("ZADD", "zset:infinite", "-inf", "a", "inf", "b", "1e300", "c")
+
+
+def numbers(pairs):
+    return [(member, float(score)) for member, score in zip(pairs[::2], pairs[1::2])]
+
+
+def content(connection):
+    """All that a client can see, in a form that does not depend on the server."""
+    call = connection.call
+    seen = {b"elsewhere": (call("SELECT", 3), call("GET", "elsewhere"), call("SELECT", 0))}
+    for key in call("KEYS", "*"):
+        kind = bytes(call("TYPE", key))
+        if kind == b"string":
+            value = call("GET", key)
+        elif kind == b"list":
+            value = call("LRANGE", key, 0, -1)
+        elif kind == b"set":
+            value = sorted(call("SMEMBERS", key))
+        elif kind == b"hash":
+            words = call("HGETALL", key)
+            value = sorted(zip(words[::2], words[1::2]))
+        elif kind == b"zset":
+            value = numbers(call("ZRANGE", key, 0, -1, "WITHSCORES"))
+        else:
+            info = call("XINFO", "STREAM", key)
+            kept = {b"length", b"last-generated-id", b"max-deleted-entry-id", b"entries-added", b"groups"}
+            fields = {name: field for name, field in zip(info[::2], info[1::2]) if name in kept}
+            value = (call("XRANGE", key, "-", "+"), fields, call("XPENDING", key, "group", "-", "+", 100)[0][:2])
+        seen[key] = (kind, value, call("PEXPIRETIME", key))
+    return seen
+
+
+def save_and_stop(server, connection):
+    connection.call_ok("SAVE")
+    server.stop()
+    return server.folder / "dump.rdb"
+
+
+@pytest.mark.parametrize("compression", ("yes", "no"))
+def test_our_file_loads_in_redis(start, compression):
+    ours = start(rdbcompression=compression, **LIMITS)
+    connection = ours.connect()
+    fill(connection)
+    expected = content(connection)
+    file = save_and_stop(ours, connection)
+    theirs = start(command=harness.peer_command(), dir=file.parent)
+    assert content(theirs.connect()) == expected
+
+
+@pytest.mark.parametrize("limits", (LIMITS, {}))
+def test_redis_file_loads_in_ours(start, limits):
+    theirs = start(command=harness.peer_command(), **limits)
+    connection = theirs.connect()
+    fill(connection)
+    expected = content(connection)
+    file = save_and_stop(theirs, connection)
+    ours = start(dir=file.parent)
+    assert content(ours.connect()) == expected
+
+
+def test_dump_of_redis_restores_in_ours(start):
+    theirs, ours = start(command=harness.peer_command(), **LIMITS).connect(), start(**LIMITS).connect()
+    fill(theirs)
+    for key in theirs.call("KEYS", "*"):
+        ours.call_ok("RESTORE", key, 0, theirs.call("DUMP", key))
+    for command in (("SELECT", 3), ("SET", "elsewhere", "y"), ("SELECT", 0)):
+        ours.call(*command)
+    theirs.call("PERSIST", "expires")
+    assert content(ours) == content(theirs)
+
+
+def test_reload(start):
+    connection = start(**LIMITS).connect()
+    fill(connection)
+    connection.call("HSET", "hash:fields", "a", 1, "b", 2)
+    connection.call("HPEXPIREAT", "hash:fields", 99999999999999, "FIELDS", 1, "a")
+    connection.call("HPEXPIREAT", "hash:big", 99999999999999, "FIELDS", 2, "f1", "f2")
+    before = connection.call("DEBUG", "DIGEST")
+    connection.call_ok("DEBUG", "RELOAD")
+    assert connection.call("DEBUG", "DIGEST") == before
+    connection.call_ok("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE")
+    assert connection.call("DEBUG", "DIGEST") == before
+    assert b"Error trying to load" in connection.call("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH")
+    for key in connection.call("KEYS", "*"):
+        payload = connection.call("DUMP", key)
+        expiry = connection.call("PEXPIRETIME", key)
+        connection.call_ok("RESTORE", key, max(expiry, 0), payload, "REPLACE", "ABSTTL")
+    assert connection.call("DEBUG", "DIGEST") == before
+
+
+def broken_start(start, file, change):
+    data = bytearray(file.read_bytes())
+    file.write_bytes(change(data))
+    server = start(wait=False, dir=file.parent)
+    return server.wait(), server.log()
+
+
+@pytest.mark.parametrize(
+    "change, line",
+    (
+        (lambda data: data[: len(data) // 2], "Unrecoverable error, aborting now."),
+        (lambda data: data[:5], "Unrecoverable error, aborting now."),
+        (lambda data: b"NOTRE" + data[5:], "Wrong signature trying to load DB from file"),
+        (lambda data: b"REDIS0099" + data[9:], "Can't handle RDB format version 0099"),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "Wrong RDB checksum"),
+    ),
+)
+def test_broken_file_ends_the_start(start, change, line):
+    server = start()
+    connection = server.connect()
+    connection.call("DEBUG", "POPULATE", 100)
+    code, log = broken_start(start, save_and_stop(server, connection), change)
+    assert code == 1
+    assert line in log
+
+
+def test_what_shutdown_saves(start):
+    server = start(save="")
+    connection = server.connect()
+    connection.call_ok("SET", "a", 1)
+    connection.send(harness.encode("SHUTDOWN", "SAVE"))
+    assert server.wait() == 0
+    again = start(dir=server.folder, save="3600 1")
+    connection = again.connect()
+    assert connection.call("GET", "a") == b"1"
+    connection.call_ok("SET", "a", 2)
+    again.process.send_signal(signal.SIGTERM)
+    assert again.wait() == 0
+    last = start(dir=server.folder, save="3600 1")
+    connection = last.connect()
+    assert connection.call("GET", "a") == b"2"
+    connection.call_ok("SET", "a", 3)
+    connection.send(harness.encode("SHUTDOWN", "NOSAVE"))
+    assert last.wait() == 0
+    assert start(dir=server.folder).connect().call("GET", "a") == b"2"
+
+
+def test_a_folder_that_cannot_be_written(start, tmp_path):
+    server = start(dbfilename="sub.rdb")
+    connection = server.connect()
+    os.mkdir(server.folder / "sub.rdb")  # the rename fails
+    assert connection.call("SAVE") == b"ERR"
+    assert not [name for name in os.listdir(server.folder) if name.startswith("temp-")]
+    assert connection.call("SHUTDOWN", "SAVE") == b"ERR Errors trying to SHUTDOWN. Check logs."
+    assert connection.call("PING") == b"PONG"
+
+
+def test_loading_is_told(start):
+    server = start(rdbcompression="no")
+    connection = server.connect()
+    connection.call_ok("DEBUG", "POPULATE", 1500000)
+    file = save_and_stop(server, connection)
+    again = start(wait=False, dir=file.parent)
+    replies = set()
+
+    def is_ready():
+        try:
+            with harness.Connection(again.address) as early:
+                reply = early.call("DBSIZE")
+                replies.add(bytes(reply) if isinstance(reply, bytes) else reply)
+                fields = harness.parse_info(early.call("INFO", "persistence"))
+                if fields["loading"] == "1":
+                    assert 0 <= int(fields["loading_loaded_bytes"]) <= int(fields["loading_total_bytes"])
+                return reply == 1500000
+        except OSError:
+            return False
+
+    assert harness.wait_until(is_ready, seconds=30, step=0.001)
+    assert replies == {b"LOADING Redis is loading the dataset in memory", 1500000}

@@ -71,6 +71,7 @@ static struct saving_job *job_open(struct server *server) {
         .now_s = server->now_ms / 1000,
         .compresses = config->rdbcompression,
         .checksums = config->rdbchecksum,
+        .syncs_on_the_way = config->rdb_save_incremental_fsync,
         .keys_total = keyspace_count(&server->keyspace),
     };
     set_paths(job, server);

@@ -221,23 +221,38 @@ static bool search_unique(const char *lp, size_t count, unsigned step,
     return true;
 }
 
+enum { COMPARED_MAX = 16 };
+
+/* What items that are equal have the same: most often others have not. */
+static uint64_t item_mark(const struct item *item) {
+    uint64_t mark = 0;
+    if (!item->text) return (uint64_t)item->integer;
+    size_t size = item->size < sizeof mark ? item->size : sizeof mark;
+    memcpy(&mark, item->text + item->size - size, size);
+    return mark + item->size;
+}
+
 static bool compare_unique(const char *lp, unsigned step) {
-    for (size_t at = listpack_first(lp); at != 0;) {
-        struct item item = listpack_get(lp, at);
-        for (unsigned i = 0; i < step && at != 0; i++)
-            at = listpack_next(lp, at);
-        if (at != 0 && listpack_find(lp, at, &item, step - 1) != 0) return false;
+    struct item items[COMPARED_MAX], item;
+    uint64_t marks[COMPARED_MAX];
+    size_t at = listpack_first(lp), count = 0, index = 0;
+    while (listpack_take(lp, &at, &item)) {
+        if (index++ % step != 0) continue;
+        uint64_t mark = item_mark(&item);
+        for (size_t i = 0; i < count; i++)
+            if (marks[i] == mark && item_equal(&items[i], &item)) return false;
+        marks[count] = mark;
+        items[count++] = item;
     }
     return true;
 }
 
 bool packed_is_unique(struct bytes listpack, size_t count, unsigned step,
                       const struct hash_secret *secret, struct buffer *room) {
-    enum { COMPARED_MAX = 16 };
     size_t at = listpack_first(listpack.data);
     struct item item;
     while (listpack_take(listpack.data, &at, &item))
         if (!is_canonical(&item)) return false;
-    if (count / step <= COMPARED_MAX) return compare_unique(listpack.data, step);
+    if (count <= (size_t)COMPARED_MAX * step) return compare_unique(listpack.data, step);
     return search_unique(listpack.data, count, step, secret, room);
 }

@@ -17,7 +17,7 @@ struct writing {
     struct rdb_output out;
     io_file file;
     uint64_t crc; /* of what is behind the magic */
-    uint64_t size;
+    uint64_t size, synced;
     uint32_t database;
     uint64_t keys; /* since they were last told */
     const struct entry *ahead[AHEAD];
@@ -54,7 +54,11 @@ static bool write_block(void *context, struct bytes bytes) {
     if (save->checksums) writing->crc = crc64(writing->crc, bytes);
     writing->size += bytes.size;
     __atomic_store_n(&save->bytes, writing->size, __ATOMIC_RELAXED);
-    return write_all(save, writing->file, bytes);
+    if (!write_all(save, writing->file, bytes)) return false;
+    if (!save->syncs_on_the_way || writing->size - writing->synced < RDB_SAVE_SYNC) return true;
+    writing->synced = writing->size;
+    int result = save->io->operations->sync(save->io, writing->file, true);
+    return result >= 0 || fail(save, result, "syncing");
 }
 
 /* ---- what stands before the keys ---- */

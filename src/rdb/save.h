@@ -11,6 +11,8 @@
 #include "io/io.h"
 #include "keyspace/keyspace.h"
 
+enum { RDB_SAVE_SYNC = 32 * 1024 * 1024 };
+
 enum rdb_save_use { RDB_SAVE_NO_USE, RDB_SAVE_IDLE, RDB_SAVE_FREQUENCY };
 
 struct rdb_save {
@@ -26,6 +28,7 @@ struct rdb_save {
     int64_t now_s;
     bool compresses, checksums;
     bool is_aof_base;
+    bool syncs_on_the_way; /* every RDB_SAVE_SYNC bytes, so that the end does not wait for all */
     /* how it stands; may be read by other threads, atomically */
     uint64_t keys_total, keys_done, bytes;
     uint32_t cancelled; /* set by who does not want it any more */

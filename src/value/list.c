@@ -56,36 +56,6 @@ static bool has_room(const struct tree_chunk *chunk, const struct item *item) {
     return chunk->size + listpack_item_size(item) <= LIST_CHUNK_MAX;
 }
 
-/* The end of a list is where it grows and shrinks: a chunk there gets all of its room early, and
- * keeps it. */
-static size_t room_at_end(const struct tree_chunk *chunk, size_t wanted) {
-    if (wanted <= chunk->capacity) return chunk->capacity;
-    size_t twice = 2 * (size_t)chunk->capacity;
-    return twice < wanted ? wanted : twice < LIST_CHUNK_MAX ? twice : LIST_CHUNK_MAX;
-}
-
-static void push_to_tree(struct list *list, const struct item *item, bool at_head) {
-    struct tree *tree = &list->tree;
-    struct tree_place place;
-    bool any = at_head ? tree_first(tree, &place) : tree_last(tree, &place);
-    size_t item_size = listpack_item_size(item);
-    struct tree_chunk *chunk = place.chunk;
-    if (any && chunk->size + item_size <= LIST_CHUNK_MAX) {
-        chunk =
-            tree_open(tree, epochs_of(list), &place, room_at_end(chunk, chunk->size + item_size));
-        listpack_insert(chunk->data, at_head ? LISTPACK_HEADER_SIZE : 0, item);
-    } else {
-        size_t size = LISTPACK_EMPTY_SIZE + item_size;
-        if (any && size < LIST_CHUNK_MAX) size = LIST_CHUNK_MAX;
-        chunk = tree_add(tree, epochs_of(list), &place, at_head, size);
-        listpack_init(chunk->data);
-        listpack_insert(chunk->data, 0, item);
-    }
-    chunk->count++;
-    chunk->size = (uint32_t)listpack_size(chunk->data);
-    tree_close(tree, &place, NULL);
-}
-
 /* Move the elements from `at` on (the one of this index in the chunk) to a new chunk behind. The
  * place stays that of the first. */
 static void split(struct list *list, struct tree_place *place, size_t at, uint32_t index) {
@@ -130,11 +100,46 @@ static bool join_next(struct list *list, struct tree_place *place) {
     return true;
 }
 
-/* A chunk has become smaller: it looks for a neighbour to join. */
+/* A chunk has become smaller: it looks for neighbours to join. */
 static void settle_chunk(struct list *list, struct tree_place *place) {
-    if (place->chunk->size >= CHUNK_SMALL || join_next(list, place)) return;
+    if (place->chunk->size >= CHUNK_SMALL) return;
+    if (join_next(list, place) && place->chunk->size >= CHUNK_SMALL) return;
     struct tree_place previous = *place;
     if (tree_previous(&list->tree, &previous)) join_next(list, &previous);
+}
+
+/* The end of a list is where it grows and shrinks: a chunk there gets all of its room early, and
+ * keeps it. */
+static size_t room_at_end(const struct tree_chunk *chunk, size_t wanted) {
+    if (wanted <= chunk->capacity) return chunk->capacity;
+    size_t twice = 2 * (size_t)chunk->capacity;
+    return twice < wanted ? wanted : twice < LIST_CHUNK_MAX ? twice : LIST_CHUNK_MAX;
+}
+
+static void push_to_tree(struct list *list, const struct item *item, bool at_head) {
+    struct tree *tree = &list->tree;
+    struct tree_place place;
+    bool any = at_head ? tree_first(tree, &place) : tree_last(tree, &place);
+    size_t item_size = listpack_item_size(item);
+    struct tree_chunk *chunk = place.chunk;
+    if (any && chunk->size + item_size <= LIST_CHUNK_MAX) {
+        chunk =
+            tree_open(tree, epochs_of(list), &place, room_at_end(chunk, chunk->size + item_size));
+        listpack_insert(chunk->data, at_head ? LISTPACK_HEADER_SIZE : 0, item);
+    } else {
+        if (any && chunk->size < CHUNK_SMALL) {
+            settle_chunk(list, &place); /* it will no longer be at the end */
+            any = at_head ? tree_first(tree, &place) : tree_last(tree, &place);
+        }
+        size_t size = LISTPACK_EMPTY_SIZE + item_size;
+        if (any && size < LIST_CHUNK_MAX) size = LIST_CHUNK_MAX;
+        chunk = tree_add(tree, epochs_of(list), &place, at_head, size);
+        listpack_init(chunk->data);
+        listpack_insert(chunk->data, 0, item);
+    }
+    chunk->count++;
+    chunk->size = (uint32_t)listpack_size(chunk->data);
+    tree_close(tree, &place, NULL);
 }
 
 /* ---- flat and tree ---- */
@@ -246,6 +251,12 @@ void list_push(struct list *list, const struct list_limits *limits, const struct
     push_to_tree(list, item, at_head);
 }
 
+static void settle_at(struct list *list, uint64_t index) {
+    struct tree_place place;
+    tree_seek_index(&list->tree, index, &place);
+    settle_chunk(list, &place);
+}
+
 static void insert_into_tree(struct list *list, uint64_t index, const struct item *item) {
     struct tree_place place;
     tree_seek_index(&list->tree, index, &place);
@@ -261,6 +272,9 @@ static void insert_into_tree(struct list *list, uint64_t index, const struct ite
         put(list, &place, 0, item);
     else
         put_alone(list, &place, !behind, item);
+    /* What stands beside it may be small: a part, or what was at the end. */
+    if (index > 0) settle_at(list, index - 1);
+    if (index + 1 < list->tree.count) settle_at(list, index + 1);
 }
 
 void list_insert(struct list *list, const struct list_limits *limits, uint64_t index,
@@ -293,6 +307,7 @@ static void set_in_tree(struct list *list, uint64_t index, const struct item *it
     listpack_replace(chunk->data, at, item);
     chunk->size = (uint32_t)listpack_size(chunk->data);
     tree_close(&list->tree, &place, NULL);
+    if (wanted < old) settle_chunk(list, &place);
 }
 
 void list_set(struct list *list, const struct list_limits *limits, uint64_t index,
@@ -426,6 +441,7 @@ uint64_t list_remove_equal(struct list *list, const struct list_limits *limits,
                            const struct item *item, uint64_t max, bool from_tail) {
     if (object_is_flat(&list->object)) {
         struct buffer *flat = &list->object.flat;
+        if (flat->size == 0) return 0;
         uint64_t removed = remove_equal_in(flat->data, item, max, from_tail);
         flat->size = listpack_size(flat->data);
         return removed;

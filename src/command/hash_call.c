@@ -1,6 +1,7 @@
 /* hash_call.c: what the commands on hashes share. */
 #include "command/hash_call.h"
 
+#include "base/invariant.h"
 #include "base/memory.h"
 #include "engine/config.h"
 #include "engine/field_expiry.h"
@@ -51,6 +52,17 @@ bool hash_edit_begin(struct call *call, struct hash_edit *edit) {
     return true;
 }
 
+/* The last field has ended, and the key with it, its time too: whoever gets the journal's words has
+ * it so. What follows makes another. */
+static void begin_again(struct call *call, struct hash_edit *edit) {
+    struct bytes key = edit->edit.key.name;
+    edit_end(&edit->edit);
+    call_notify(call, call->database, key, NOTIFY_GENERIC, "del");
+    bool is_hash = call_edit(call, 1, VALUE_HASH, &edit->edit);
+    INVARIANT(is_hash);
+    edit->hash = (struct hash *)(void *)edit->edit.object;
+}
+
 bool hash_edit_find(struct call *call, struct hash_edit *edit, const struct item *field,
                     struct record *out) {
     if (!hash_find(edit->hash, field, out)) return false;
@@ -59,6 +71,7 @@ bool hash_edit_find(struct call *call, struct hash_edit *edit, const struct item
     struct bytes name = item_bytes(field, scratch);
     hash_remove(edit->hash, field);
     field_expiry_say(call->server, call->database, edit->edit.key.name, &name, 1);
+    if (hash_count(edit->hash) == 0) begin_again(call, edit);
     return false;
 }
 

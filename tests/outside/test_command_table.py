@@ -22,6 +22,8 @@ INFO_DIFFERENCES = {
     ("scan", "tips"): POLICIES,
 }
 DOCS_DIFFERENCES = {
+    ("bgsave", "arguments"): "CANCEL is of Valkey 8.1",
+    ("bgsave", "history"): "CANCEL is of Valkey 8.1",
     ("client|kill", "arguments"): "MAXAGE is of 7.4; 7.2 named the alternatives otherwise and lists YES and NO",
     ("client|kill", "history"): "MAXAGE is of 7.4",
     ("client|list", "arguments"): "since 7.2 ID needs no block around its numbers",

@@ -40,39 +40,69 @@ static struct bytes taken_member(const struct taken *taken, size_t index) {
     return bytes_make(taken->text.data + start, taken->ends[index] - start - 1);
 }
 
-static void effect_taken(struct call *call, const struct taken *taken, bool is_gone) {
-    struct bytes *words = memory_alloc((taken->count + 2) * sizeof *words);
-    words[0] = is_gone ? BYTES("DEL") : BYTES("SREM");
+static void effect_taken(struct call *call, const struct taken *taken) {
+    enum { FEW = 16 };
+    struct bytes few[2 + FEW];
+    struct bytes *words = few;
+    if (taken->count > FEW) words = memory_alloc((taken->count + 2) * sizeof *words);
+    words[0] = BYTES("SREM");
     words[1] = call->argv[1];
     for (size_t i = 0; i < taken->count; i++)
         words[2 + i] = taken_member(taken, i);
-    call_effect(call, call->database, words, is_gone ? 2 : taken->count + 2);
-    memory_free(words);
+    call_effect(call, call->database, words, taken->count + 2);
+    if (words != few) memory_free(words);
 }
 
-static void pop_members(struct call *call, struct edit *edit, uint64_t wanted, bool as_set) {
-    struct set *set = (struct set *)edit->object;
-    uint64_t count = set_count(set);
+/* Fewer than there are. */
+static void pop_members(struct call *call, struct edit *edit, uint64_t count, bool as_set) {
     struct taken taken = {0};
-    if (count > wanted) count = wanted;
-    take_members(call, set, count, &taken);
+    take_members(call, (struct set *)edit->object, count, &taken);
     edit_end(edit);
     if (as_set) reply_set(call->reply, taken.count);
     for (size_t i = 0; i < taken.count; i++)
         reply_bulk(call->reply, taken_member(&taken, i));
-    if (taken.count > 0) {
-        set_changed(call, edit, "spop");
-        call->changes += taken.count - 1;
-        effect_taken(call, &taken, !edit->spot.entry);
-    }
+    set_changed(call, edit, "spop");
+    call->changes += taken.count - 1;
+    effect_taken(call, &taken);
     buffer_release(&taken.text);
     memory_free(taken.ends);
+}
+
+/* All that there are: the key goes, and a worker frees what is large. */
+static void pop_all(struct call *call, const struct set *set, struct spot *spot, bool as_set) {
+    uint64_t count = set_count(set);
+    struct bytes words[] = {BYTES("DEL"), call->argv[1]};
+    if (as_set) {
+        reply_members(call, set);
+    } else {
+        struct item member = set_random(set, draw, call);
+        reply_item(call->reply, &member);
+    }
+    database_remove(call->database, spot);
+    call_changed(call, call->database, call->argv[1], NOTIFY_SET, "spop");
+    call_notify(call, call->database, call->argv[1], NOTIFY_GENERIC, "del");
+    call->changes += count - 1;
+    call_effect(call, call->database, words, 2);
+}
+
+static void pop(struct call *call, struct spot *spot, uint64_t count, bool as_set) {
+    union object_room room;
+    struct edit edit;
+    struct key key = call_key(call, 1);
+    const struct object *object =
+        entry_read_object(spot->entry, &call->server->keyspace.world, &room);
+    if (count >= object_count(object)) {
+        pop_all(call, (const struct set *)object, spot, as_set);
+        return;
+    }
+    edit_begin(&edit, call->database, &key, spot, VALUE_SET);
+    pop_members(call, &edit, count, as_set);
 }
 
 void command_spop(struct call *call) {
     int64_t wanted = 1;
     bool as_set = call->argc > 2;
-    struct edit edit;
+    struct spot spot;
     if (call->argc > 3) {
         call_error_syntax(call);
         return;
@@ -80,13 +110,10 @@ void command_spop(struct call *call) {
     if (as_set && !call_parse_range(call, 2, 0, INT64_MAX, &wanted,
                                     "ERR value is out of range, must be positive"))
         return;
-    if (!call_edit(call, 1, VALUE_SET, &edit)) return;
-    if (!edit.was_absent && wanted > 0) {
-        pop_members(call, &edit, (uint64_t)wanted, as_set);
-        return;
-    }
-    edit_end(&edit);
-    if (as_set)
+    if (!call_locate_type(call, 1, VALUE_SET, &spot)) return;
+    if (spot.entry && wanted > 0)
+        pop(call, &spot, (uint64_t)wanted, as_set);
+    else if (as_set)
         reply_set(call->reply, 0);
     else
         reply_null(call->reply);

@@ -267,6 +267,22 @@ static void class_digest(const struct object *object, struct object_digest *dige
     while (cursor != 0);
 }
 
+/* One member is brought near: commands that name many wait for the others. */
+static void class_prefetch(const struct object *object, const struct bytes *arguments, size_t count,
+                           unsigned step, uint64_t *hash) {
+    const struct record_table *table = &const_set_of(object)->table;
+    (void)count;
+    if (step == 0) {
+        struct item member = item_make(arguments[0]);
+        *hash = record_table_hash(object->world, &member);
+        record_table_prefetch_way(table, *hash);
+    } else if (step == 1) {
+        record_table_prefetch_chunk(table, *hash);
+    } else {
+        record_table_prefetch_record(table, *hash);
+    }
+}
+
 static const char *class_encoding_name(const struct object *object) {
     return object->format == FLAT_INTSET     ? "intset"
            : object->format == FLAT_LISTPACK ? "listpack"
@@ -280,5 +296,6 @@ const struct object_class set_class = {
     .copy = class_copy,
     .count = class_count,
     .digest = class_digest,
+    .prefetch = class_prefetch,
     .encoding_name = class_encoding_name,
 };

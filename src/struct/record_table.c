@@ -112,12 +112,40 @@ static bool append(struct record_table *table, const struct record_world *world,
     return true;
 }
 
+/* The record has no time. Put it where a private chunk has room for it, which touches nothing on
+ * the way there: false when it is not so simple. Privacy goes upwards (record_table_node.h). */
+static bool put_simply(struct record_table *table, const struct record_world *world, uint64_t hash,
+                       const struct item *key, const struct record_bytes *bytes, bool *is_new) {
+    struct record_chunk *chunk = record_chunk_of(table->root, hash);
+    struct record_place place;
+    if (epoch_shared(world->epochs, chunk->born)) return false;
+    size_t used = chunk->used + bytes->size;
+    *is_new = !chunk_find(chunk, record_tag(hash), key, &place);
+    if (*is_new) {
+        if (chunk->count >= RECORD_CHUNK_COUNT ||
+            chunk_need(chunk->count + 1u, used) > chunk_size(chunk))
+            return false;
+        chunk_append(chunk, record_tag(hash), bytes->bytes, bytes->size);
+        table->count++;
+        return true;
+    }
+    if (chunk_need(chunk->count, used - chunk->slots[place.index].size) > chunk_size(chunk) ||
+        record_expiry_at(place.at) != RECORD_NO_EXPIRY || record_block_at(place.at) != NULL)
+        return false;
+    chunk_exchange(chunk, place, bytes->bytes, bytes->size);
+    return true;
+}
+
 bool record_table_put(struct record_table *table, const struct record_world *world,
                       const struct record *record) {
     uint64_t hash = record_hash(world, &record->key);
     struct record_bytes bytes;
     struct record_path path;
+    bool is_new;
     record_write(table, world, record, &bytes);
+    if (likely(table->root != 0 && record->expiry == RECORD_NO_EXPIRY) &&
+        put_simply(table, world, hash, &record->key, &bytes, &is_new))
+        return is_new;
     if (table->root == 0) {
         struct record_chunk *chunk = chunk_create(table, world, 0, chunk_need(1, bytes.size));
         table->root = chunk_word(chunk);

@@ -9,7 +9,7 @@ struct claim {
     int64_t idle_ms_min;
     int64_t delivered_ms;
     int64_t deliveries; /* -1: one more, or as many with JUSTID */
-    bool force, just_id;
+    bool force, just_id, has_last;
     struct stream_id last;
     uint32_t ids; /* arguments of XCLAIM, from 5 on */
 };
@@ -112,6 +112,7 @@ static bool take_option(struct call *call, uint32_t *i, struct claim *claim) {
     } else if (more && call_argument_is(call, *i, "retrycount")) {
         return parse_number(call, ++*i, "RETRYCOUNT", &claim->deliveries);
     } else if (more && call_argument_is(call, *i, "lastid")) {
+        claim->has_last = true;
         return stream_take_id(call, ++*i, 0, &claim->last);
     } else {
         call_error(call, "ERR Unrecognized XCLAIM option '%.*s'", (int)call->argv[*i].size,
@@ -130,8 +131,10 @@ static bool parse_claim(struct call *call, struct claim *claim) {
     claim->ids = i - 5;
     for (; i < call->argc; i++)
         if (!take_option(call, &i, claim)) return false;
-    /* A time that is not yet, or never was, is now. */
-    if (claim->delivered_ms < 0 || claim->delivered_ms > call->now_ms)
+    /* A time that is not yet, or never was, is now. But an effect, which alone has all of these
+     * options, is to do the same where clocks are behind. */
+    bool is_effect = claim->force && claim->just_id && claim->deliveries >= 0 && claim->has_last;
+    if (claim->delivered_ms < 0 || (claim->delivered_ms > call->now_ms && !is_effect))
         claim->delivered_ms = call->now_ms;
     return true;
 }

@@ -259,8 +259,7 @@ static void make_database(struct world *w, struct buffer *line) {
  *     L S H Z X   a key that mostly holds that type     e  an element, few different ones
  *     n           a small number                        f  a number with a fraction
  *     t           a time in milliseconds from now       i  the id of a stream's entry
- *
- * Nothing is left pending in groups: a time of delivery is cut off at the second server's clock. */
+ */
 
 static const char *const collection_forms[] = {
     "RPUSH L e e",
@@ -390,7 +389,139 @@ static void make_collection(struct world *w, struct buffer *line) {
     }
 }
 
+/* ---- streams, under keys of their own, so that they grow: entries that are pending, too, which an
+ * effect's XCLAIM makes so whatever the clock says ---- */
+
+static void add_stream(struct world *w, struct buffer *line) {
+    buffer_append_format(line, " x%d", (int)below(w, 3));
+}
+
+/* Ids are counted, not clock times, but for some. */
+static void add_stream_id(struct world *w, struct buffer *line) {
+    uint64_t last = w->commands / 4, back = below(w, 200);
+    buffer_append_format(line, " %" PRIu64 "-%d", last > back ? last - back : 0, (int)below(w, 3));
+}
+
+static void add_references(struct world *w, struct buffer *line) {
+    static const char *const words[] = {"", " KEEPREF", " DELREF", " ACKED", NULL};
+    buffer_append_text(line, pick(w, words));
+}
+
+static void add_trimming(struct world *w, struct buffer *line) {
+    bool inexact = below(w, 2);
+    if (below(w, 2)) {
+        buffer_append_format(line, " MAXLEN %s %d", inexact ? "~" : "=", (int)below(w, 150));
+    } else {
+        buffer_append_format(line, " MINID %s", inexact ? "~" : "=");
+        add_stream_id(w, line);
+    }
+    add_references(w, line);
+}
+
+static void make_stream_entry(struct world *w, struct buffer *line) {
+    buffer_append_text(line, "XADD");
+    add_stream(w, line);
+    if (below(w, 6) == 0) buffer_append_text(line, " NOMKSTREAM");
+    if (below(w, 8) == 0) add_trimming(w, line);
+    if (below(w, 300) == 0)
+        buffer_append_text(line, " *");
+    else
+        buffer_append_format(line, " %zu-*", w->commands / 4);
+    buffer_append_format(line, " a %d b", (int)below(w, 300));
+    add_value(w, line);
+}
+
+static void add_group(struct world *w, struct buffer *line, const char *command, bool consumer) {
+    buffer_append_text(line, command);
+    add_stream(w, line);
+    buffer_append_format(line, " g%d", (int)below(w, 2));
+    if (consumer) buffer_append_format(line, " c%d", (int)below(w, 3));
+}
+
+static void make_stream_reading(struct world *w, struct buffer *line) {
+    static const char *const ids[] = {" >", " >", " >", " 0", NULL};
+    buffer_append_format(line, "XREADGROUP GROUP g%d c%d COUNT %d%s STREAMS", (int)below(w, 2),
+                         (int)below(w, 3), (int)below(w, 40), below(w, 5) ? "" : " NOACK");
+    add_stream(w, line);
+    buffer_append_text(line, pick(w, ids));
+}
+
+static void make_stream_claim(struct world *w, struct buffer *line) {
+    static const char *const options[] = {"",           " JUSTID", " FORCE", " RETRYCOUNT 7",
+                                          " IDLE 5000", NULL};
+    bool automatic = below(w, 2);
+    add_group(w, line, automatic ? "XAUTOCLAIM" : "XCLAIM", true);
+    buffer_append_format(line, " %d", (int)below(w, 3) * 100);
+    add_stream_id(w, line);
+    if (!automatic) add_stream_id(w, line);
+    buffer_append_text(line, automatic ? " COUNT 7" : pick(w, options));
+}
+
+static void make_stream_removal(struct world *w, struct buffer *line) {
+    switch (below(w, 6)) {
+    case 0:
+        buffer_append_text(line, "XTRIM");
+        add_stream(w, line);
+        add_trimming(w, line);
+        return;
+    case 1:
+        buffer_append_text(line, "XDELEX");
+        add_stream(w, line);
+        break;
+    case 2: add_group(w, line, "XACKDEL", false); break;
+    case 3:
+    case 4:
+        add_group(w, line, "XACK", false);
+        add_stream_id(w, line);
+        add_stream_id(w, line);
+        return;
+    default:
+        buffer_append_text(line, "XDEL");
+        add_stream(w, line);
+        add_stream_id(w, line);
+        return;
+    }
+    add_references(w, line);
+    buffer_append_text(line, " IDS 2");
+    add_stream_id(w, line);
+    add_stream_id(w, line);
+}
+
+static void make_stream_group(struct world *w, struct buffer *line) {
+    static const char *const places[] = {" $", " 0", " 5 ENTRIESREAD 3", NULL};
+    switch (below(w, 12)) {
+    case 0: add_group(w, line, "XGROUP DESTROY", false); break;
+    case 1: add_group(w, line, "XGROUP DELCONSUMER", true); break;
+    case 2: add_group(w, line, "XGROUP CREATECONSUMER", true); break;
+    case 3:
+        add_group(w, line, "XGROUP SETID", false);
+        buffer_append_text(line, pick(w, places));
+        break;
+    case 4:
+        buffer_append_text(line, "XSETID");
+        add_stream(w, line);
+        add_stream_id(w, line);
+        break;
+    default:
+        add_group(w, line, "XGROUP CREATE", false);
+        buffer_append_text(line, pick(w, places));
+        if (below(w, 4) == 0) buffer_append_text(line, " MKSTREAM");
+    }
+}
+
+static void make_stream(struct world *w, struct buffer *line) {
+    static void (*const makers[])(struct world *, struct buffer *) = {
+        make_stream_entry,   make_stream_entry, make_stream_entry,   make_stream_entry,
+        make_stream_reading, make_stream_claim, make_stream_removal, make_stream_group,
+    };
+    makers[below(w, sizeof makers / sizeof makers[0])](w, line);
+}
+
 static void make_command(struct world *w, struct buffer *line) {
+    if (below(w, 6) == 0) {
+        make_stream(w, line);
+        return;
+    }
     if (below(w, 5) < 3) {
         make_collection(w, line);
         return;

@@ -73,6 +73,11 @@ KNOWN = [
         "since Redis 7.2 ZRANK and ZREVRANK take a fourth word, which may be a wrong one",
     ),
     known(
+        "xadd-stale-error", r"XADD .*",
+        lambda ours, peer: b"equal or smaller" in ours and peer == b"-ERR Elements are too large to be stored\r\n",
+        "7.0 takes the errno of an earlier call for that of this one, when ms-* is too small",
+    ),
+    known(
         "xread-last", r"XREAD .*\+.*", lambda ours, peer: peer.startswith(b"-ERR Invalid stream ID"),
         "XREAD gives the last entry behind the id + since Redis 7.4",
     ),

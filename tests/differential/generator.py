@@ -12,7 +12,7 @@ from bisect import bisect
 import generator_hash
 import generator_sorted_set
 import generator_stream
-from generator_bits import BITS
+from generator_bits import BITS, HYPERLOGLOGS
 from generator_list import LISTS
 from generator_set import SETS
 from generator_sort import SORTS
@@ -625,6 +625,7 @@ FAMILIES = {
     "connection": CONNECTION,
     "server": SERVER,
     "bits": [(weight, spoiled(maker)) for weight, maker in BITS],
+    "hyperloglogs": [(weight, spoiled(maker)) for weight, maker in HYPERLOGLOGS],
     "lists": [(weight, spoiled(maker)) for weight, maker in LISTS],
     "sorts": SORTS,
     "sorted_sets": spoiled_table(generator_sorted_set.SPOILED) + generator_sorted_set.AS_THEY_ARE,

@@ -72,3 +72,28 @@ BITS = [
     (1, make_bitop),
     (3, make_bitfield),
 ]
+
+
+def hll_key(g):
+    return g.one((b"hll0", b"hll1", b"hll2", b"hll3")) if g.chance(0.9) else g.key()
+
+
+def hll_elements(g):
+    if g.chance(0.1):
+        return [b"%d" % g.below(100000) for _ in range(g.below(400))]
+    return [g.value() for _ in range(g.below(5))]
+
+
+def make_pfdebug(g):
+    return (b"PFDEBUG", g.one((b"ENCODING", b"DECODE", b"GETREG", b"TODENSE", b"encoding", b"foo")), hll_key(g))
+
+
+HYPERLOGLOGS = [
+    (4, lambda g: (b"PFADD", hll_key(g), *hll_elements(g))),
+    (2, lambda g: (b"PFCOUNT", *(hll_key(g) for _ in range(1 + g.below(3))))),
+    (1, lambda g: (b"PFMERGE", *(hll_key(g) for _ in range(1 + g.below(3))))),
+    (0.5, make_pfdebug),
+    (1, lambda g: (b"GET", hll_key(g))),
+    (0.3, lambda g: (b"DEL", hll_key(g))),
+    (0.1, lambda g: (b"CONFIG", b"SET", b"hll-sparse-max-bytes", g.one((b"3000", b"60", b"200")))),
+]

@@ -240,7 +240,11 @@ static void test_key_range_agrees_with_specs(void **state) {
             if (found) assert_in_range(last, first, argc - 1);
             if (!command_arity_fits(command, argc)) continue;
             struct command_keys keys = {.count = 0};
-            assert_true(command_keys_find(command, words, argc, &keys));
+            if (!command_keys_find(command, words, argc, &keys)) {
+                /* A second spec may begin behind what the arity demands (PFMERGE), as in Redis. */
+                assert_true(command->key_spec_count > 1 && (int)argc == -command->arity);
+                continue;
+            }
             bool movable = (command->flags & COMMAND_MOVABLEKEYS) != 0;
             assert_true(movable ? !found || keys.count > 0 : found == (keys.count > 0));
             for (size_t at = first; found && at <= last; at += step) {

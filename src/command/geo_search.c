@@ -205,7 +205,9 @@ static void keep(struct search *search, const struct sorted_set_element *element
 
 /* False: enough. */
 static bool gather_range(struct search *search, const struct geo_range *range) {
-    struct sorted_set_scores scores = {(double)range->min, (double)range->end, false, true};
+    /* Beyond 2^53, where the codes of the eastern edge are, both may round to one number. */
+    double min = (double)range->min, end = (double)range->end;
+    struct sorted_set_scores scores = {min, end, false, end > min};
     struct sorted_set_span span = sorted_set_span_of_scores(search->set, &scores);
     struct sorted_set_element element;
     struct sorted_set_walk walk;
@@ -224,6 +226,7 @@ static bool gather_range(struct search *search, const struct geo_range *range) {
 static void gather(struct search *search) {
     struct geo_range ranges[GEO_RANGES_MAX];
     if (!search->set) return;
+    geo_shape_begin(&search->shape);
     size_t count = geo_shape_ranges(&search->shape, ranges);
     for (size_t i = 0; i < count; i++)
         if (!gather_range(search, &ranges[i])) return;

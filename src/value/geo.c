@@ -8,6 +8,7 @@
 #define EARTH_RADIUS 6372797.560856 /* metres */
 #define MAP_HALF     20037726.37    /* metres: half of the map's equator */
 #define DEGREE       (M_PI / 180.0)
+#define ROUNDING     1e-9 /* degrees, a tenth of a millimetre: bounds hold what rounds into a shape */
 
 enum { STEP_MAX = 26 };
 
@@ -94,30 +95,70 @@ static double distance_north(double from, double to) {
     return EARTH_RADIUS * fabs(radians(to) - radians(from));
 }
 
-double geo_distance(const struct geo_place *a, const struct geo_place *b) {
+/* `cosine`: of the latitude of `a`. */
+static double distance_from(const struct geo_place *a, double cosine, const struct geo_place *b) {
     double longitude_a = radians(a->longitude), longitude_b = radians(b->longitude);
     double east = sin((longitude_b - longitude_a) / 2);
     if (east == 0.0) return distance_north(a->latitude, b->latitude);
     double latitude_a = radians(a->latitude), latitude_b = radians(b->latitude);
     double north = sin((latitude_b - latitude_a) / 2);
-    double chord = north * north + cos(latitude_a) * cos(latitude_b) * east * east;
+    double chord = north * north + cosine * cos(latitude_b) * east * east;
     return 2.0 * EARTH_RADIUS * asin(sqrt(chord));
+}
+
+double geo_distance(const struct geo_place *a, const struct geo_place *b) {
+    return distance_from(a, cos(radians(a->latitude)), b);
+}
+
+/* ---- shapes ---- */
+
+/* Degrees of longitude that a circle of the radius around the latitude reaches aside, exactly:
+ * where meridians touch it. All of them when a pole is inside. */
+static double aside_of_circle(double latitude, double radius) {
+    double angle = radius / EARTH_RADIUS;
+    if (angle >= M_PI / 2 - fabs(radians(latitude))) return 360;
+    return asin(sin(angle) / cos(radians(latitude))) / DEGREE;
+}
+
+/* The same for a box, whose width is measured on each parallel: the one nearest to a pole counts.
+ */
+static double aside_of_box(double latitude, double width) {
+    if (latitude >= 90 || width / (4 * EARTH_RADIUS) >= M_PI / 2) return 360;
+    double share = sin(width / (4 * EARTH_RADIUS)) / cos(radians(latitude));
+    return share >= 1 ? 360 : 2 * asin(share) / DEGREE;
+}
+
+static struct geo_bounds bounds_of(const struct geo_shape *shape) {
+    double latitude = shape->middle.latitude, longitude = shape->middle.longitude;
+    double up = (shape->is_box ? shape->height / 2 : shape->radius) / EARTH_RADIUS / DEGREE;
+    double aside = shape->is_box ? aside_of_box(fmin(fabs(latitude) + up, 90), shape->width)
+                                 : aside_of_circle(latitude, shape->radius);
+    up += ROUNDING;
+    aside += ROUNDING;
+    return (struct geo_bounds){latitude + up, latitude - up, longitude + aside, longitude - aside};
+}
+
+void geo_shape_begin(struct geo_shape *shape) {
+    shape->bounds = bounds_of(shape);
+    shape->middle_cosine = cos(radians(shape->middle.latitude));
+}
+
+/* Most places that are looked at are outside of the bounds, which costs no sine. Bounds that go
+ * round the globe's back say nothing about longitudes. */
+static bool is_near(const struct geo_bounds *bounds, const struct geo_place *place) {
+    bool round = bounds->west < -GEO_LONGITUDE_MAX || bounds->east > GEO_LONGITUDE_MAX;
+    return place->latitude <= bounds->north && place->latitude >= bounds->south &&
+           (round || (place->longitude <= bounds->east && place->longitude >= bounds->west));
 }
 
 bool geo_shape_contains(const struct geo_shape *shape, const struct geo_place *place,
                         double *distance) {
-    double north = distance_north(shape->middle.latitude, place->latitude);
-    if (shape->is_box) {
-        if (north > shape->height / 2) return false;
-        struct geo_place beside = {shape->middle.longitude, place->latitude};
-        if (geo_distance(&beside, place) > shape->width / 2) return false;
-        *distance = geo_distance(&shape->middle, place);
-        return true;
-    }
-    /* No place is nearer than its parallel; the margin is for rounding. */
-    if (north > shape->radius * (1 + 1e-9)) return false;
-    *distance = geo_distance(&shape->middle, place);
-    return *distance <= shape->radius;
+    if (!is_near(&shape->bounds, place)) return false;
+    *distance = distance_from(&shape->middle, shape->middle_cosine, place);
+    if (!shape->is_box) return *distance <= shape->radius;
+    struct geo_place beside = {shape->middle.longitude, place->latitude};
+    return distance_north(shape->middle.latitude, place->latitude) <= shape->height / 2 &&
+           geo_distance(&beside, place) <= shape->width / 2;
 }
 
 /* ---- cells ---- */
@@ -126,18 +167,29 @@ struct cell {
     uint32_t longitude, latitude; /* parts of the step */
 };
 
-/* The block of 3 by 3 cells around one reaches as far as the shape in each direction. */
-static bool covers(const struct geo_shape *shape, double reach, struct cell cell, unsigned step) {
-    const struct geo_place *middle = &shape->middle;
-    struct geo_place east = {edge_of(cell.longitude + 2.0, GEO_LONGITUDE_MAX, step),
-                             middle->latitude};
-    struct geo_place west = {edge_of(cell.longitude - 1.0, GEO_LONGITUDE_MAX, step),
-                             middle->latitude};
-    double north = edge_of(cell.latitude + 2.0, GEO_LATITUDE_MAX, step);
-    double south = edge_of(cell.latitude - 1.0, GEO_LATITUDE_MAX, step);
-    return distance_north(middle->latitude, north) >= reach &&
-           distance_north(middle->latitude, south) >= reach &&
-           geo_distance(middle, &east) >= reach && geo_distance(middle, &west) >= reach;
+/* The block of 3 by 3 cells around one holds the bounds. A block that goes round the edge of the
+ * map does not count as one that does: the next larger one is taken. */
+static bool covers(const struct geo_bounds *bounds, struct cell cell, unsigned step) {
+    uint32_t last = (UINT32_C(1) << step) - 1;
+    if (cell.longitude == 0 || cell.longitude >= last || cell.latitude == 0 ||
+        cell.latitude >= last)
+        return false;
+    return edge_of(cell.latitude + 2.0, GEO_LATITUDE_MAX, step) >= bounds->north &&
+           edge_of(cell.latitude - 1.0, GEO_LATITUDE_MAX, step) <= bounds->south &&
+           edge_of(cell.longitude + 2.0, GEO_LONGITUDE_MAX, step) >= bounds->east &&
+           edge_of(cell.longitude - 1.0, GEO_LONGITUDE_MAX, step) <= bounds->west;
+}
+
+/* As far as that matters: where the map ends in the north and south, there is nothing; it goes on
+ * round in the east and west. */
+static bool reaches(const struct geo_bounds *bounds, struct cell cell, unsigned step) {
+    uint32_t last = (UINT32_C(1) << step) - 1;
+    return (cell.latitude >= last ||
+            edge_of(cell.latitude + 2.0, GEO_LATITUDE_MAX, step) >= bounds->north) &&
+           (cell.latitude == 0 ||
+            edge_of(cell.latitude - 1.0, GEO_LATITUDE_MAX, step) <= bounds->south) &&
+           edge_of(cell.longitude + 2.0, GEO_LONGITUDE_MAX, step) >= bounds->east &&
+           edge_of(cell.longitude - 1.0, GEO_LONGITUDE_MAX, step) <= bounds->west;
 }
 
 /* A place on the eastern or northern edge itself is in a cell of its own beyond the last one. */
@@ -170,13 +222,13 @@ static double reach_of(const struct geo_shape *shape) {
     return shape->is_box ? hypot(shape->width / 2, shape->height / 2) : shape->radius;
 }
 
-/* Rows of cells that lie wholly north or south of the shape need no look. */
-static bool row_is_outside(const struct geo_shape *shape, int north, struct cell cell,
-                           unsigned step) {
-    double half = (shape->is_box ? shape->height / 2 : shape->radius) * (1 + 1e-9);
-    if (north == 0) return false;
-    double edge = edge_of(cell.latitude + (north > 0 ? 1.0 : 0.0), GEO_LATITUDE_MAX, step);
-    return distance_north(shape->middle.latitude, edge) > half;
+/* A neighbour that lies wholly on the other side of the bounds' edge needs no look. */
+static bool is_outside(const struct geo_bounds *bounds, struct cell cell, int east, int north,
+                       unsigned step) {
+    return (north > 0 && edge_of(cell.latitude + 1.0, GEO_LATITUDE_MAX, step) > bounds->north) ||
+           (north < 0 && edge_of(cell.latitude, GEO_LATITUDE_MAX, step) < bounds->south) ||
+           (east > 0 && edge_of(cell.longitude + 1.0, GEO_LONGITUDE_MAX, step) > bounds->east) ||
+           (east < 0 && edge_of(cell.longitude, GEO_LONGITUDE_MAX, step) < bounds->west);
 }
 
 static bool add_range(struct geo_range *ranges, size_t count, struct cell cell, unsigned step) {
@@ -193,14 +245,15 @@ size_t geo_shape_ranges(const struct geo_shape *shape, struct geo_range ranges[G
         int8_t east, north;
     } around[GEO_RANGES_MAX] = {{0, 0}, {0, 1},  {0, -1}, {1, 0},  {-1, 0},
                                 {1, 1}, {-1, 1}, {1, -1}, {-1, -1}};
-    double reach = reach_of(shape);
-    unsigned step = step_for(shape, reach);
-    while (step > 1 && !covers(shape, reach, cell_of(&shape->middle, step), step))
+    const struct geo_bounds *bounds = &shape->bounds;
+    unsigned step = step_for(shape, reach_of(shape));
+    if (step > 1 && !covers(bounds, cell_of(&shape->middle, step), step)) step--;
+    while (step > 1 && !reaches(bounds, cell_of(&shape->middle, step), step))
         step--;
     struct cell cell = cell_of(&shape->middle, step);
     size_t count = 0;
     for (size_t i = 0; i < GEO_RANGES_MAX; i++) {
-        if (step > 1 && row_is_outside(shape, around[i].north, cell, step)) continue;
+        if (step > 1 && is_outside(bounds, cell, around[i].east, around[i].north, step)) continue;
         struct cell near = {moved(cell.longitude, around[i].east, step),
                             moved(cell.latitude, around[i].north, step)};
         count += add_range(ranges, count, near, step);

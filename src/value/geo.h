@@ -35,12 +35,21 @@ void geo_hash_text(const struct geo_place *place, char text[GEO_HASH_TEXT_SIZE])
 
 /* ---- shapes ---- */
 
+/* A box of latitudes and longitudes, in degrees; it may go on beyond the map's edges. */
+struct geo_bounds {
+    double north, south, east, west;
+};
+
 struct geo_shape {
     struct geo_place middle;
     bool is_box;
     double radius;        /* metres; of a circle */
     double width, height; /* metres; of a box */
+    /* Made by geo_shape_begin, which is called when all of the above is known. */
+    struct geo_bounds bounds;
+    double middle_cosine; /* of its latitude */
 };
+void geo_shape_begin(struct geo_shape *shape);
 /* Whether it has the place, and how far that is from its middle. */
 bool geo_shape_contains(const struct geo_shape *shape, const struct geo_place *place,
                         double *distance);

@@ -13,6 +13,7 @@ import generator_hash
 import generator_sorted_set
 import generator_stream
 from generator_bits import BITS, HYPERLOGLOGS
+from generator_geo import GEO
 from generator_list import LISTS
 from generator_set import SETS
 from generator_sort import SORTS
@@ -626,6 +627,7 @@ FAMILIES = {
     "server": SERVER,
     "bits": [(weight, spoiled(maker)) for weight, maker in BITS],
     "hyperloglogs": [(weight, spoiled(maker)) for weight, maker in HYPERLOGLOGS],
+    "geo": [(weight, spoiled(maker)) for weight, maker in GEO],
     "lists": [(weight, spoiled(maker)) for weight, maker in LISTS],
     "sorts": SORTS,
     "sorted_sets": spoiled_table(generator_sorted_set.SPOILED) + generator_sorted_set.AS_THEY_ARE,

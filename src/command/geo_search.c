@@ -162,11 +162,11 @@ static bool options_agree(struct search *search) {
         call_error(call, "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
                    search->is_general ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS");
     else if (!search->has_middle)
-        call_error(call, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %s",
-                   search->may_store ? "geosearchstore" : "geosearch");
+        call_error(call, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s",
+                   (int)call->argv[0].size, call->argv[0].data);
     else if (!search->has_shape)
-        call_error(call, "ERR exactly one of BYRADIUS and BYBOX can be specified for %s",
-                   search->may_store ? "geosearchstore" : "geosearch");
+        call_error(call, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s",
+                   (int)call->argv[0].size, call->argv[0].data);
     else if (search->any && search->count == 0)
         call_error(call, "ERR the ANY argument requires COUNT argument");
     else

@@ -14,3 +14,20 @@ bool command_set_keys(const struct command *command, const struct bytes *argv, s
     command_keys_add(keys, 1, flags);
     return true;
 }
+
+/* STORE and STOREDIST as the key specs say; one at the end that names nothing is nobody's key. */
+static bool georadius_keys(const struct command *command, const struct bytes *argv, size_t argc,
+                           struct command_keys *keys) {
+    if (bytes_is(argv[argc - 1], "store") || bytes_is(argv[argc - 1], "storedist")) argc--;
+    return command_keys_from_specs(command, argv, argc, keys);
+}
+
+bool command_georadius_keys(const struct command *command, const struct bytes *argv, size_t argc,
+                            struct command_keys *keys) {
+    return georadius_keys(command, argv, argc, keys);
+}
+
+bool command_georadiusbymember_keys(const struct command *command, const struct bytes *argv,
+                                    size_t argc, struct command_keys *keys) {
+    return georadius_keys(command, argv, argc, keys);
+}

@@ -51,7 +51,11 @@ void command_swapdb(struct call *call) {
         return;
     }
     keyspace_swap(keyspace, (uint32_t)a, (uint32_t)b);
-    call_changed_database(call, &keyspace->databases[a], 1);
-    call_changed_database(call, &keyspace->databases[b], 0);
+    if (a == b) {
+        call->changes++; /* as Redis counts */
+    } else {
+        call_changed_database(call, &keyspace->databases[a], 1);
+        call_changed_database(call, &keyspace->databases[b], 0);
+    }
     reply_ok(call->reply);
 }

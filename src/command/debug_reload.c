@@ -37,6 +37,7 @@ void debug_reload(struct call *call) {
     }
     for (uint32_t i = 0; reload.flushes && i < server->keyspace.database_count; i++)
         keyspace_flush(&server->keyspace, i);
+    if (server->interests) server_database_changed(server, UINT32_MAX);
     if (loading_run(server, reload.merges)) {
         log_warning(server->log, "DB reloaded by DEBUG RELOAD");
         reply_ok(call->reply);

@@ -105,19 +105,15 @@ static void reply_no_array(struct call *call) {
     reply_null_array(call->reply);
 }
 
-static void wait_for(struct call *call, const uint32_t *keys, uint32_t count, int64_t timeout_ms,
-                     void (*timed_out)(struct call *call)) {
+static void wait_for(struct call *call, const uint32_t *keys, uint32_t count, int64_t timeout_ms) {
     struct call_wait wait = {
         .type = VALUE_LIST,
         .keys = keys,
         .key_count = count,
         .timeout_ms = timeout_ms,
-        .timed_out = timed_out,
+        .timed_out = reply_no_array,
     };
-    if (call_may_wait(call))
-        call_wait(call, &wait);
-    else
-        timed_out(call);
+    call_wait(call, &wait);
 }
 
 static void move_or_wait(struct call *call, bool from_head, bool to_head, uint32_t timeout_index) {
@@ -125,7 +121,10 @@ static void move_or_wait(struct call *call, bool from_head, bool to_head, uint32
     int64_t timeout_ms;
     if (!call_parse_timeout(call, timeout_index, &timeout_ms)) return;
     if (!move_element(call, from_head, to_head)) {
-        wait_for(call, &source, 1, timeout_ms, reply_no_array);
+        if (call_may_wait(call))
+            wait_for(call, &source, 1, timeout_ms);
+        else
+            reply_null(call->reply); /* no null array, other than when its time is over */
         return;
     }
     if (call->failed) return;
@@ -195,7 +194,10 @@ static void wait_for_range(struct call *call, uint32_t first, uint32_t count, in
     uint32_t *keys = memory_alloc(count * sizeof *keys);
     for (uint32_t i = 0; i < count; i++)
         keys[i] = first + i;
-    wait_for(call, keys, count, timeout_ms, reply_no_array);
+    if (call_may_wait(call))
+        wait_for(call, keys, count, timeout_ms);
+    else
+        reply_no_array(call);
     memory_free(keys);
 }
 

@@ -25,7 +25,7 @@ static void cancel(struct call *call) {
                                           : "Scheduled background saving cancelled");
 }
 
-/* A save waits for nothing else here, so SCHEDULE begins it like BGSAVE alone does. */
+/* A save waits for nothing but the end of a unit, so SCHEDULE begins it like BGSAVE alone does. */
 void command_bgsave(struct call *call) {
     struct server *server = call->server;
     bool schedules = call->argc == 2 && call_argument_is(call, 1, "schedule");
@@ -37,9 +37,12 @@ void command_bgsave(struct call *call) {
         call_error_syntax(call);
         return;
     }
-    if (saving_is_running(&server->saving))
+    if (saving_is_running(&server->saving)) {
         call_error(call, "%s", in_progress);
-    else if (saving_begin(server))
+    } else if (call->in_unit) { /* which no file may have half of */
+        server->saving.scheduled = true;
+        reply_simple(call->reply, "Background saving scheduled");
+    } else if (saving_begin(server))
         reply_simple(call->reply, "Background saving started");
     else
         call_error(call, "ERR");

@@ -32,6 +32,13 @@ static void count_error(struct statistics *statistics, struct bytes text) {
     count->count = 1;
 }
 
+static void refuse_unit(struct call *call, const char *text, size_t size) {
+    bool plain = size > 4 && memcmp(text, "ERR ", 4) == 0;
+    call->refuses_unit = false;
+    call_error(call, "EXECABORT Transaction discarded because of: %.*s",
+               (int)(plain ? size - 4 : size), plain ? text + 4 : text);
+}
+
 void call_error(struct call *call, const char *format, ...) {
     char text[ERROR_TEXT_MAX];
     va_list arguments;
@@ -43,6 +50,10 @@ void call_error(struct call *call, const char *format, ...) {
     /* A line's end that came with an argument does not become a blank. */
     while (size > 1 && (text[size - 1] == '\r' || text[size - 1] == '\n'))
         size--;
+    if (unlikely(call->refuses_unit)) {
+        refuse_unit(call, text, size);
+        return;
+    }
     call->failed = true;
     count_error(&call->server->statistics, bytes_make(text, size));
     reply_error(call->reply, bytes_make(text, size));
@@ -232,8 +243,7 @@ void reply_item(struct reply *reply, const struct item *item) {
 /* ---- changes ---- */
 
 void call_changed_uncounted(struct call *call, struct database *db, struct bytes key) {
-    if (unlikely(call->server->waiting.count > 0))
-        waiting_key_changed(call->server, db->number, key);
+    if (unlikely(call->server->interests)) server_key_changed(call->server, db->number, key);
 }
 
 void call_changed_silently(struct call *call, struct database *db, struct bytes key) {
@@ -256,8 +266,8 @@ void call_changed(struct call *call, struct database *db, struct bytes key, enum
 
 void call_changed_database(struct call *call, struct database *db, uint64_t keys) {
     call->changes += keys;
-    if (unlikely(call->server->waiting.count > 0))
-        waiting_database_changed(call->server, db ? db->number : UINT32_MAX);
+    if (unlikely(call->server->interests))
+        server_database_changed(call->server, db ? db->number : UINT32_MAX);
 }
 
 static void say_effects(struct call *call) {

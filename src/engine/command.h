@@ -57,6 +57,7 @@ enum command_flag {
     /* not shown by COMMAND INFO */
     COMMAND_MAY_REPLICATE = 1 << 20, /* no write, but has effects (PUBLISH) */
     COMMAND_PROTECTED = 1 << 21,     /* allowed by a directive of its own (DEBUG) */
+    COMMAND_NOT_QUEUED = 1 << 22,    /* runs at once between MULTI and EXEC */
 };
 
 enum command_category {

@@ -8,6 +8,7 @@
 #include "engine/command.h"
 #include "engine/config.h"
 #include "engine/server.h"
+#include "engine/transaction.h"
 #include <stdio.h>
 
 enum { UNKNOWN_SHOWN_MAX = 128 }; /* bytes of name and arguments that an error repeats */
@@ -63,10 +64,28 @@ static bool refused_protected(struct call *call) {
     return true;
 }
 
+static bool is_exec(const struct command *command) {
+    return command && bytes_is(command->full_name, "exec");
+}
+
+/* An error follows: for EXEC it is one that ends the transaction. */
+static void begin_refusal(struct call *call) {
+    call->refuses_unit = is_exec(call->command);
+}
+
+/* Of the command, and for EXEC of what it would run. */
+static uint32_t flags_of(const struct call *call) {
+    enum { OF_QUEUED = COMMAND_WRITE | COMMAND_MAY_REPLICATE | COMMAND_DENYOOM };
+    uint32_t flags = call->command->flags;
+    if (!is_exec(call->command)) return flags;
+    return flags | (transaction_command_flags(call->session) & OF_QUEUED);
+}
+
 /* The dataset is not there yet, or cannot be saved. */
 static bool refused_by_state(struct call *call) {
     const struct server *server = call->server;
-    uint32_t flags = call->command->flags;
+    uint32_t flags = flags_of(call);
+    begin_refusal(call);
     bool writes = flags & COMMAND_WRITE || bytes_is(call->command->full_name, "ping");
     if (unlikely(server->saving.failed) && writes && saving_refuses_writes(server)) {
         call_error(
@@ -82,6 +101,7 @@ static bool refused_by_state(struct call *call) {
         call_error(call, "LOADING Redis is loading the dataset in memory");
         return true;
     }
+    call->refuses_unit = false;
     return false;
 }
 
@@ -97,6 +117,7 @@ static bool refused(struct call *call, const struct command *container) {
         return true;
     }
     if (unlikely(!command_arity_fits(command, call->argc))) {
+        begin_refusal(call);
         call_error_arity(call);
         return true;
     }
@@ -106,10 +127,15 @@ static bool refused(struct call *call, const struct command *container) {
     }
     if (unlikely(!call->session->authenticated) && !(command->flags & COMMAND_NO_AUTH) &&
         !session_is_authenticated(call->session)) {
+        begin_refusal(call);
         call_error(call, "NOAUTH Authentication required.");
         return true;
     }
     if (refused_protected(call)) return true;
+    if (unlikely(call->session->flags & SESSION_MULTI) && command->flags & COMMAND_NO_MULTI) {
+        call_error(call, "ERR Command not allowed inside a transaction");
+        return true;
+    }
     return (unlikely(call->server->saving.failed) || unlikely(call->server->loading)) &&
            refused_by_state(call);
 }
@@ -123,7 +149,7 @@ static bool must_wait(const struct call *call) {
     if (server->pause == SERVER_PAUSE_ALL)
         return !call->command || !(call->command->flags & COMMAND_ADMIN) ||
                !bytes_is(call->argv[0], "client");
-    return call->command && (call->command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE));
+    return call->command && (flags_of(call) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE));
 }
 
 /* ---- running ---- */
@@ -149,13 +175,14 @@ static void count_latency(struct command_statistics *counts, uint64_t ticks) {
 /* Its time is counted, and what it changed goes to the journal. */
 static void run(struct call *call, command_handler *handler) {
     struct server *server = call->server;
+    uint64_t begun = server->turn.ticks; /* the handler may run others */
     handler(call);
     struct command_statistics *counts = &server->command_statistics[call->command->number];
     uint64_t now = io_ticks(server->io);
-    counts->ticks += now - server->turn.ticks;
+    counts->ticks += now - begun;
     counts->failed += call->failed;
     if (server->config->latency_tracking && !unlikely(call->waits))
-        count_latency(counts, now - server->turn.ticks);
+        count_latency(counts, now - begun);
     server->turn.ticks = now;
     if (call->changes || call->effects_said) propagate(call);
 }
@@ -163,19 +190,40 @@ static void run(struct call *call, command_handler *handler) {
 /* A command that waits is counted once, however often it is run. */
 static void run_first(struct call *call) {
     struct server *server = call->server;
-    call->session->last_executed = call->command;
     run(call, call->command->handler);
     server->command_statistics[call->command->number].calls++;
     server->statistics.commands++;
     call->session->commands++;
 }
 
+/* It was answered with an error instead of being run or queued. */
+static void note_refusal(struct call *call) {
+    struct session *session = call->session;
+    if (call->command) call->server->command_statistics[call->command->number].rejected++;
+    if (is_exec(call->command))
+        transaction_discard(session); /* also what is watched without a transaction */
+    else if (session->flags & SESSION_MULTI)
+        transaction_spoil(session);
+}
+
 static void answer(struct call *call, const struct command *container) {
     if (likely(!refused(call, container))) {
+        call->session->last_executed = call->command;
         run_first(call);
-    } else if (call->command) {
-        call->server->command_statistics[call->command->number].rejected++;
+    } else {
+        note_refusal(call);
     }
+}
+
+static void queue(struct call *call, const struct command *container) {
+    struct session *session = call->session;
+    if (refused(call, container)) {
+        note_refusal(call);
+        return;
+    }
+    session->last_executed = call->command;
+    transaction_queue(session, call->command, call->request, call->hashes);
+    reply_simple(call->reply, "QUEUED");
 }
 
 /* The reply goes nowhere, until session_unmute. */
@@ -186,15 +234,29 @@ static void mute(struct session *session, struct reply *kept) {
     session->reply.cursor = session->reply.end = NULL;
 }
 
-/* The replies of this one command are not wanted, unless it says otherwise (CLIENT REPLY ON,
- * RESET). */
-static void answer_muted(struct call *call, const struct command *container) {
+/* Of a session that has SESSION_UNUSUAL flags. The reply may not be wanted, unless the command says
+ * otherwise (CLIENT REPLY ON, RESET). */
+static void answer_unusual(struct call *call, const struct command *container) {
     struct session *session = call->session;
     struct reply kept;
-    mute(session, &kept);
+    if (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT)) mute(session, &kept);
     session->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
-    answer(call, container);
+    bool runs = call->command && call->command->flags & COMMAND_NOT_QUEUED;
+    if (session->flags & SESSION_MULTI && !runs)
+        queue(call, container);
+    else
+        answer(call, container);
     session_unmute(session);
+}
+
+void dispatch_in_unit(struct call *call) {
+    struct session *session = call->session;
+    struct reply kept;
+    bool unwanted = session->flags & (SESSION_REPLY_OFF | SESSION_CLOSE_AFTER_REPLY);
+    bool mutes = unlikely(unwanted) && !session->muted;
+    if (mutes) mute(session, &kept);
+    run_first(call);
+    if (mutes) session_unmute(session);
 }
 
 /* False when it has to be held: for a pause, or because it waits for keys (then it is already). */
@@ -225,8 +287,8 @@ static bool run_request(struct session *session, const struct command *command,
         session->last_executed = command;
         return false;
     }
-    if (unlikely(session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT)))
-        answer_muted(&call, container);
+    if (unlikely(session->flags & SESSION_UNUSUAL))
+        answer_unusual(&call, container);
     else
         answer(&call, container);
     return !unlikely(call.waits);
@@ -253,11 +315,13 @@ void dispatch_held(struct session *session) {
     if (session->waiter) return;
     struct session_held *first = session->held;
     session->held = NULL;
+    session->server->turn.ticks = io_ticks(session->server->io);
     session_reply_begin(session);
     while (first && !finished(session)) {
         const struct command *command = server_find_command(session->server, first->words[0]);
         bool done = run_request(session, command, &first->request, NULL);
         if (!done && !session->held) break;
+        if (session->flags & SESSION_MULTI) transaction_keep(session);
         struct session_held *next = first->next;
         session_drop_held(first);
         first = next;
@@ -290,6 +354,7 @@ bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *
         .ready = ready,
         .may_wait = true,
     };
+    server->turn.ticks = io_ticks(server->io);
     session_reply_begin(session);
     if (held->muted) mute(session, &kept);
     run(&call, instead ? instead : held->command->handler);

@@ -13,6 +13,10 @@ struct session;
 void dispatch(struct session *session, const struct command *command, struct request *request,
               const uint64_t *hashes);
 
+/* Run one command of a unit (EXEC, a script), which was found to be allowed: it is counted, its
+ * effects go to the journal, and its reply to call->reply. */
+void dispatch_in_unit(struct call *call);
+
 /* Run what the session holds, as far as it may run now: not while it waits for a key. */
 void dispatch_held(struct session *session);
 

@@ -70,6 +70,8 @@ size_t field_expiry_due(struct server *server, struct database *db, const struct
         removed += portion.count;
     }
     edit_end(&edit);
+    if (removed > 0 && unlikely(server->interests))
+        server_key_changed(server, db->number, key.name);
     if (edit.spot.entry == NULL && server->notify)
         server->notify(server, db->number, key.name, NOTIFY_GENERIC, "del");
     buffer_release(&portion.names);

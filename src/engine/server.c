@@ -145,6 +145,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     journal_init(&server->journal);
     turn_init(&server->turn);
     waiting_init(&server->waiting);
+    watching_init(&server->watching);
     statistics_reset(&server->statistics);
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
@@ -166,6 +167,7 @@ void server_close(struct server *server) {
     saving_cancel(server);
     server->io->operations->finish_work(server->io);
     waiting_release(&server->waiting);
+    watching_release(&server->watching);
     keyspace_release(&server->keyspace);
     journal_release(&server->journal);
     turn_release(&server->turn);
@@ -342,12 +344,28 @@ void server_stop(struct server *server, int exit_code, uint32_t flags) {
     server->exit_code = exit_code;
 }
 
+void server_key_changed(struct server *server, uint32_t database, struct bytes name) {
+    if (server->waiting.count > 0) waiting_key_changed(server, database, name);
+    if (server->watching.count > 0) watching_key_changed(server, database, name);
+}
+
+void server_database_changed(struct server *server, uint32_t database) {
+    if (server->waiting.count > 0) waiting_database_changed(server, database);
+    if (server->watching.count > 0) watching_database_changed(server, database);
+}
+
+/* Of those who wait only some want to know of it. */
+static void server_key_gone(struct server *server, uint32_t database, struct bytes name) {
+    if (server->waiting.gone_keys > 0) waiting_key_changed(server, database, name);
+    if (server->watching.count > 0) watching_key_changed(server, database, name);
+}
+
 void server_expire(struct server *server, struct database *db, struct spot *spot,
                    struct bytes name) {
     struct bytes words[] = {BYTES("DEL"), name};
     journal_append(&server->journal, db->number, words, 2);
     server->statistics.expired_keys++;
     database_remove(db, spot);
-    if (unlikely(server->waiting.gone_keys > 0)) waiting_key_changed(server, db->number, name);
+    if (unlikely(server->interests)) server_key_gone(server, db->number, name);
     if (server->notify) server->notify(server, db->number, name, NOTIFY_EXPIRED, "expired");
 }

@@ -11,6 +11,7 @@
 #include "engine/statistics.h"
 #include "engine/turn.h"
 #include "engine/waiting.h"
+#include "engine/watching.h"
 #include "io/io.h"
 #include "journal/journal.h"
 #include "keyspace/keyspace.h"
@@ -34,6 +35,12 @@ struct server_listener {
 #define SERVER_PAUSE_UNTIL_MAX_MS (INT64_MAX / 1000)
 
 enum server_pause { SERVER_PAUSE_NONE, SERVER_PAUSE_WRITES, SERVER_PAUSE_ALL };
+
+/* Who wants to be told of each key that is changed: tested once for all of them. */
+enum server_interest {
+    SERVER_INTEREST_WAITING = 1 << 0,  /* sessions that wait for keys (waiting.h) */
+    SERVER_INTEREST_WATCHING = 1 << 1, /* sessions that watch keys (watching.h) */
+};
 
 /* A command that has another name here. */
 struct server_rename {
@@ -63,6 +70,8 @@ struct server {
     struct journal journal;
     struct turn turn;
     struct waiting waiting;
+    struct watching watching;
+    uint32_t interests; /* of enum server_interest */
     struct statistics statistics;
     uint64_t random[4]; /* state of the generator, seeded from the world's entropy */
 
@@ -148,6 +157,11 @@ uint64_t server_random(struct server *server);
  */
 void server_expire(struct server *server, struct database *db, struct spot *spot,
                    struct bytes name);
+/* The key was changed, or is gone: whoever has said so in `interests` is told. Call it when there
+ * are any, once the change is done. */
+void server_key_changed(struct server *server, uint32_t database, struct bytes name);
+/* The same for all keys of a database that was emptied or exchanged, or of all (UINT32_MAX). */
+void server_database_changed(struct server *server, uint32_t database);
 /* Bytes in use, of the whole process where the allocator counts (report_memory.c). */
 size_t server_used_memory(const struct server *server);
 /* Look at it for the peak: now and then, and before anybody is told. */

@@ -6,6 +6,7 @@
 #include "engine/command.h"
 #include "engine/config.h"
 #include "engine/server.h"
+#include "engine/transaction.h"
 #include <errno.h>
 
 enum {
@@ -312,6 +313,7 @@ void session_close(struct session *session) {
     server->sessions[session->index] = moved;
     moved->index = session->index;
     waiting_forget(session);
+    transaction_forget(session);
     while (session->held)
         session_drop_first_held(session);
     request_parser_release(&session->parser);
@@ -333,6 +335,7 @@ void session_close_later(struct session *session) {
 }
 
 void session_reset(struct session *session) {
+    transaction_discard(session);
     session->database = 0;
     session->protocol = 2;
     session->reply.protocol = 2;
@@ -371,12 +374,14 @@ void session_local_address(const struct session *session, char out[IO_ADDRESS_TE
 
 size_t session_memory(const struct session *session) {
     return sizeof *session + session->input.capacity + session_output_size(session) +
-           request_parser_memory(&session->parser);
+           request_parser_memory(&session->parser) + transaction_memory(session);
 }
 
 static void describe_flags(const struct session *session, struct buffer *out) {
     size_t before = out->size;
+    if (session->flags & SESSION_MULTI) buffer_append_byte(out, 'x');
     if (session->held) buffer_append_byte(out, 'b');
+    if (session->flags & SESSION_WATCH_BROKEN) buffer_append_byte(out, 'd');
     if (session->flags & SESSION_CLOSE_AFTER_REPLY) buffer_append_byte(out, 'c');
     if (session->flags & SESSION_CLOSE_NOW) buffer_append_byte(out, 'A');
     if (session->flags & SESSION_UNIX) buffer_append_byte(out, 'U');
@@ -388,6 +393,35 @@ static void describe_flags(const struct session *session, struct buffer *out) {
 static const char *shown(const char *name, bool is_hidden) {
     if (!name) return "";
     return is_hidden ? "*redacted*" : name;
+}
+
+/* The request that it is executing, as it came; NULL: none, or one that was held. */
+static const struct request *executing_request(const struct session *session) {
+    const struct turn *turn = &session->server->turn;
+    return turn->executing == session && turn->executing_item ? &turn->executing_item->request
+                                                              : NULL;
+}
+
+static size_t executing_size(const struct session *session) {
+    const struct request *request = executing_request(session);
+    return request ? request->size : 0;
+}
+
+static size_t word_bytes(const struct request *request) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < request->count; i++)
+        bytes += request->arguments[i].size;
+    return bytes;
+}
+
+/* Bytes of the words that are being read, executed or held. */
+static size_t argument_memory(const struct session *session) {
+    const struct request *request = executing_request(session);
+    size_t bytes = request_parser_memory(&session->parser);
+    if (request) bytes += word_bytes(request);
+    for (const struct session_held *held = session->held; held; held = held->next)
+        bytes += word_bytes(&held->request);
+    return bytes;
 }
 
 static void describe(const struct session *session, bool hides_names, struct buffer *out) {
@@ -407,9 +441,13 @@ static void describe(const struct session *session, bool hides_names, struct buf
     describe_flags(session, out);
     buffer_append_format(
         out,
-        " db=%u sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0"
+        " db=%u sub=0 psub=0 ssub=0 multi=%d watch=%u qbuf=%zu qbuf-free=%zu argv-mem=%zu"
+        " multi-mem=%zu"
         " rbs=0 rbp=0 obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=",
-        session->database, waiting, session->input.capacity - session->input.size,
+        session->database, session->flags & SESSION_MULTI ? (int)session->transaction->count : -1,
+        session->watch_count, waiting + executing_size(session),
+        session->input.capacity - session->input.size, argument_memory(session),
+        session->flags & SESSION_MULTI || session->watches ? transaction_memory(session) : 0,
         session->output.piece.size, session->output.chunk_count, session_output_size(session),
         session_memory(session), session->watched & IO_READABLE ? "r" : "",
         session->watched & IO_WRITABLE ? "w" : "");

@@ -14,7 +14,9 @@
 struct command;
 struct server;
 struct user;
+struct transaction;
 struct waiter;
+struct watch;
 
 enum session_flag {
     SESSION_CLOSE_AFTER_REPLY = 1 << 0, /* nothing more is read; closed when the output is out */
@@ -33,6 +35,11 @@ enum session_flag {
     SESSION_AWAITS_HORIZON = 1 << 17, /* in the server's list of those whose replies wait */
     SESSION_IN_OUTBOX = 1 << 15,      /* its reply is being written into the outbox, not a chunk */
     SESSION_RESUMED = 1 << 16, /* stands in the list of sessions that have waited (waiting.h) */
+    SESSION_MULTI = 1 << 18,   /* between MULTI and EXEC (transaction.h) */
+    SESSION_MULTI_BROKEN = 1 << 19, /* something could not be queued */
+    SESSION_WATCH_BROKEN = 1 << 20, /* a key that it watched was changed (watching.h) */
+    /* Of any of these a request needs another way through dispatch.c. */
+    SESSION_UNUSUAL = SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_MULTI,
 };
 
 enum session_class {
@@ -75,16 +82,20 @@ struct session {
     char *name;         /* NULL: none */
     char *library_name; /* CLIENT SETINFO */
     char *library_version;
-    struct session *queue_next;   /* of the sessions with work */
-    struct session *flush_next;   /* of the sessions with output */
-    struct session *close_next;   /* of the sessions to close */
-    struct session *horizon_next; /* of the sessions that wait for the horizon */
-    char *reply_base;             /* where the reply being written began in its piece or chunk */
-    struct session *outer;        /* whose reply this one's interrupts */
-    struct session *resumed_next; /* of those that have waited and hold more requests */
-    struct waiter *waiter;        /* its first held request waits for keys; NULL: for no key */
-    uint32_t index;               /* in the registry's array */
-    uint32_t watched;             /* interest that the poller knows */
+    struct session *queue_next;      /* of the sessions with work */
+    struct session *flush_next;      /* of the sessions with output */
+    struct session *close_next;      /* of the sessions to close */
+    struct session *horizon_next;    /* of the sessions that wait for the horizon */
+    char *reply_base;                /* where the reply being written began in its piece or chunk */
+    struct session *outer;           /* whose reply this one's interrupts */
+    struct session *resumed_next;    /* of those that have waited and hold more requests */
+    struct waiter *waiter;           /* its first held request waits for keys; NULL: for no key */
+    struct transaction *transaction; /* NULL: it has never been in one */
+    struct watch *watches;           /* NULL: it watches nothing */
+    uint32_t watch_count;
+    struct session *broken_next; /* of those whose watches are broken together (watching.c) */
+    uint32_t index;              /* in the registry's array */
+    uint32_t watched;            /* interest that the poller knows */
 };
 
 /* Requests that were parsed and could not run yet (CLIENT PAUSE), or wait for keys and will run

@@ -8,6 +8,7 @@
 #include "engine/config.h"
 #include "engine/dispatch.h"
 #include "engine/server.h"
+#include "engine/transaction.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -93,7 +94,7 @@ void turn_horizon_moved(struct server *server) {
 static bool over_input_limit(struct session *session) {
     struct server *server = session->server;
     size_t held = session->input.size - session->input_position;
-    held += request_parser_memory(&session->parser);
+    held += request_parser_memory(&session->parser) + transaction_input(session);
     if (held <= server->config->client_query_buffer_limit) return false;
     struct buffer text = {0};
     session_describe_in_log(session, &text);
@@ -309,6 +310,7 @@ static void empty_outbox(struct server *server) {
     journal_commit(&server->journal);
     flush_all(server);
     server->turn.outbox_used = 0;
+    server->turn.ticks = io_ticks(server->io);
 }
 
 /* ---- execute ---- */
@@ -343,6 +345,10 @@ static void execute(struct server *server) {
         }
         turn->executing = NULL;
         turn->executing_item = NULL;
+        if (unlikely(session->flags & SESSION_MULTI)) {
+            transaction_keep(session);
+            over_input_limit(session);
+        }
         finish_session(session);
     }
     waiting_resume(server);

@@ -248,6 +248,7 @@ void call_wait(struct call *call, const struct call_wait *wait) {
     };
     session->waiter = waiter;
     waiting->count++;
+    server->interests |= SERVER_INTEREST_WAITING;
     for (uint32_t i = 0; i < wait->key_count; i++) {
         struct name_in wanted = name_in(server, call->database->number, call->argv[wait->keys[i]]);
         enter_line(waiting, waiter, find_or_add_key(waiting, &wanted), wait->keys[i]);
@@ -263,7 +264,7 @@ void waiting_cancel(struct session *session) {
     for (uint32_t i = 0; i < waiter->link_count; i++)
         leave_line(waiting, &waiter->links[i]);
     heap_remove(waiting, waiter);
-    waiting->count--;
+    if (--waiting->count == 0) session->server->interests &= ~(uint32_t)SERVER_INTEREST_WAITING;
     session->waiter = NULL;
     memory_free(waiter);
 }

@@ -48,7 +48,7 @@ void journal_append(struct journal *journal, uint32_t database, const struct byt
                     size_t argc) {
     if (!journal_active(journal)) return;
     select_database(journal, database);
-    if (journal->unit_open) {
+    if (journal->unit_depth > 0) {
         journal->unit_count++;
         if (journal->unit_count == 1) journal->unit_start = journal->pending.size;
         if (journal->unit_count == 2) insert_multi(journal);
@@ -57,21 +57,24 @@ void journal_append(struct journal *journal, uint32_t database, const struct byt
 }
 
 void journal_begin_unit(struct journal *journal) {
-    INVARIANT(!journal->unit_open);
-    journal->unit_open = true;
+    if (journal->unit_depth++ == 0) journal->unit_count = 0;
+}
+
+static void close_unit(struct journal *journal) {
+    if (journal->unit_count > 1) append(journal, &BYTES("EXEC"), 1);
     journal->unit_count = 0;
 }
 
 void journal_end_unit(struct journal *journal) {
-    INVARIANT(journal->unit_open);
-    if (journal->unit_count > 1) append(journal, &BYTES("EXEC"), 1);
-    journal->unit_open = false;
+    INVARIANT(journal->unit_depth > 0);
+    if (--journal->unit_depth == 0) close_unit(journal);
 }
 
 void journal_commit(struct journal *journal) {
     if (journal->committed == journal->offset) return;
+    if (journal->unit_depth > 0) close_unit(journal);
     struct bytes bytes = buffer_bytes(&journal->pending);
-    INVARIANT(!journal->unit_open && bytes.size == journal->offset - journal->committed);
+    INVARIANT(bytes.size == journal->offset - journal->committed);
     for (uint32_t i = 0; i < journal->reader_count; i++)
         journal->readers[i].consume(journal->readers[i].context, journal->committed, bytes);
     journal->committed = journal->offset;

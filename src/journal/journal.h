@@ -31,7 +31,7 @@ struct journal {
                              */
     struct buffer pending;  /* [committed, offset) */
     int64_t database;       /* that the last command was for, -1: unknown, SELECT comes first */
-    bool unit_open;         /* between begin and end of a unit */
+    uint32_t unit_depth;    /* units that were begun and not ended, one inside another; 0: none */
     uint32_t unit_count;    /* commands in it so far */
     size_t unit_start;      /* where in pending its first command begins */
     struct journal_reader readers[JOURNAL_READERS_MAX];
@@ -48,6 +48,8 @@ static inline bool journal_active(const struct journal *journal) {
 void journal_append(struct journal *journal, uint32_t database, const struct bytes *argv,
                     size_t argc);
 /* Commands between these two are one unit: MULTI and EXEC stand around them when they are several.
+ * What is a unit inside of another belongs to it. A reader that comes or goes in the middle cuts it
+ * in two.
  */
 void journal_begin_unit(struct journal *journal);
 void journal_end_unit(struct journal *journal);

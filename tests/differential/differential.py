@@ -193,6 +193,18 @@ def is_lingering(command):
     )
 
 
+def leaves_transaction(batch):
+    """Does the batch end between MULTI and EXEC?"""
+    inside = False
+    for command in batch:
+        name = command[0].upper()
+        if name == b"MULTI" and len(command) == 1:
+            inside = True
+        elif name == b"EXEC" or name in (b"DISCARD", b"RESET") and len(command) == 1:
+            inside = False
+    return inside
+
+
 class Differential:
     def __init__(self, seed, ours, peer, families=None, report=print):
         self.seed = seed
@@ -216,6 +228,8 @@ class Differential:
     # Talking
 
     def send(self, connection, batch):
+        if leaves_transaction(batch):  # a history that is being made smaller has lost the end
+            batch = [*batch, (b"DISCARD",)]
         data = b"".join(map(encode, batch)) + self.tail
         for endpoint in self.both:
             endpoint.send(connection, data)
@@ -334,11 +348,34 @@ class Differential:
         for position, index in enumerate(expected):
             mine = replies[0][position] if position < len(replies[0]) else None
             other = replies[1][position] if position < len(replies[1]) else None
-            if mine != other and not known_differences.is_allowed(batch[index], mine, other, self.context):
-                return index, mine, other, ""
+            if mine != other:
+                queued = self.queued(batch, index, dict(zip(expected, replies[0])))
+                if not self.is_allowed(batch[index], queued, mine, other):
+                    return index, mine, other, ""
         if len(replies[0]) != len(replies[1]):
             return len(batch) - 1, ours, peer, "the number of replies differs"
         return None
+
+    def queued(self, batch, index, seen):
+        """The commands that the EXEC at this place of the batch ran, if it is one. `seen`: replies by place."""
+        commands = []
+        if batch[index][0].upper() != b"EXEC":
+            return commands
+        for earlier in range(index - 1, -1, -1):
+            if batch[earlier][0].upper() == b"MULTI" and not seen.get(earlier, b"+").startswith(b"-"):
+                break
+            if seen.get(earlier, b"+QUEUED\r\n") == b"+QUEUED\r\n":
+                commands.append(batch[earlier])
+        return commands[::-1]
+
+    def is_allowed(self, command, queued, ours, peer):
+        if not queued or not (ours or b"").startswith(b"*") or not (peer or b"").startswith(b"*"):
+            return known_differences.is_allowed(command, ours, peer, self.context)
+        mine, others = (split(reply[reply.index(b"\n") + 1 :]) for reply in (ours, peer))
+        return len(mine) == len(others) == len(queued) and all(
+            one == other or known_differences.is_allowed(words, one, other, self.context)
+            for words, one, other in zip(queued, mine, others)
+        )
 
     def note_lingering(self, batch):
         for command in batch:

@@ -17,6 +17,7 @@ from generator_geo import GEO
 from generator_list import LISTS
 from generator_set import SETS
 from generator_sort import SORTS
+from generator_transaction import TRANSACTIONS
 
 KEYS = [b"k0", b"k1", b"k2", b"k3", b"k4", b"k5", b"k6", b"k7", b"", b"a\r\nb", b"\x00\xff*[", b"12345", b"K" * 60]
 # without a zero byte, at which Redis ends them
@@ -633,6 +634,7 @@ FAMILIES = {
     "sorted_sets": spoiled_table(generator_sorted_set.SPOILED) + generator_sorted_set.AS_THEY_ARE,
     "hashes": spoiled_table(generator_hash.HASHES) + generator_hash.LIMITS,
     "sets": [(weight, spoiled(maker)) for weight, maker in SETS],
+    "transactions": TRANSACTIONS,
 }
 
 FAMILIES["streams"] = spoiled_table(generator_stream.COMMANDS) + generator_stream.GROUPS_OF_COMMANDS

@@ -27,7 +27,8 @@ struct world {
     struct connection clients[CONNECTIONS], link;
     struct buffer stream; /* of the journal, not yet sent on */
     struct answer answer;
-    size_t commands, effects;
+    size_t commands, effects, units, unit_commands;
+    bool in_unit;
 };
 
 static uint64_t below(struct world *w, uint64_t limit) {
@@ -63,8 +64,9 @@ static void connection_pump(struct connection *c, bool errors_allowed) {
     for (int64_t size; (size = answer_parse(&c->answer, buffer_bytes(&c->in))) != 0;) {
         assert_true(size > 0);
         const struct answer_node *node = &c->answer.nodes[0];
-        if (node->kind == ANSWER_ERROR && !errors_allowed)
-            fail_msg("an effect was refused: %.*s", (int)node->text.size, node->text.data);
+        for (size_t i = 0; i < c->answer.count && !errors_allowed; i++)
+            if (node[i].kind == ANSWER_ERROR)
+                fail_msg("an effect was refused: %.*s", (int)node[i].text.size, node[i].text.data);
         assert_true(c->waiting > 0);
         c->waiting--;
         buffer_consume(&c->in, (size_t)size);
@@ -549,12 +551,10 @@ static void make_command(struct world *w, struct buffer *line) {
     }
 }
 
-static void send_command(struct world *w, struct connection *c) {
+static void send_line(struct world *w, struct connection *c, struct buffer line) {
     enum { WORDS_MAX = 32 };
-    struct buffer line = {0};
     struct bytes words[WORDS_MAX];
     size_t count = 0;
-    make_command(w, &line);
     for (size_t at = 0; at < line.size; count++) {
         const char *space = memchr(line.data + at, ' ', line.size - at);
         size_t size = space ? (size_t)(space - line.data) - at : line.size - at;
@@ -567,6 +567,35 @@ static void send_command(struct world *w, struct connection *c) {
     buffer_release(&line);
 }
 
+static void send_text(struct world *w, struct connection *c, const char *text) {
+    struct buffer line = {0};
+    buffer_append_text(&line, text);
+    send_line(w, c, line);
+}
+
+static void send_made(struct world *w, struct connection *c) {
+    struct buffer line = {0};
+    make_command(w, &line);
+    send_line(w, c, line);
+}
+
+static void send_command(struct world *w, struct connection *c) {
+    if (below(w, 8) > 0) {
+        send_made(w, c);
+        return;
+    }
+    if (below(w, 3) == 0) {
+        struct buffer line = {0};
+        buffer_append_text(&line, "WATCH");
+        add_key(w, &line);
+        send_line(w, c, line);
+    }
+    send_text(w, c, "MULTI");
+    for (uint64_t count = below(w, 6); count > 0; count--)
+        send_made(w, c);
+    send_text(w, c, below(w, 10) ? "EXEC" : "DISCARD");
+}
+
 /* ---- the second server ---- */
 
 static void take_stream(void *context, uint64_t offset, struct bytes bytes) {
@@ -575,21 +604,35 @@ static void take_stream(void *context, uint64_t offset, struct bytes bytes) {
     buffer_append(&w->stream, bytes.data, bytes.size);
 }
 
-/* Send what the journal said, without the words around units, which no command of these needs. */
+/* Units are not empty, not of one command, and not in each other. */
+static void check_unit(struct world *w, struct bytes name) {
+    if (bytes_is(name, "multi")) {
+        assert_false(w->in_unit);
+        w->in_unit = true;
+        w->unit_commands = 0;
+    } else if (bytes_is(name, "exec")) {
+        assert_true(w->in_unit && w->unit_commands > 1);
+        w->in_unit = false;
+        w->units++;
+    } else if (!bytes_is(name, "select")) {
+        w->unit_commands++;
+    }
+}
+
+/* Send what the journal said. */
 static void send_stream(struct world *w) {
     struct bytes left = buffer_bytes(&w->stream);
     while (left.size > 0) {
         int64_t size = answer_parse(&w->answer, left);
         assert_true(size > 0);
-        struct bytes name = w->answer.nodes[1].text;
-        if (!bytes_is(name, "multi") && !bytes_is(name, "exec")) {
-            buffer_append(&w->link.out, left.data, (size_t)size);
-            w->link.waiting++;
-            w->effects++;
-        }
+        check_unit(w, w->answer.nodes[1].text);
+        buffer_append(&w->link.out, left.data, (size_t)size);
+        w->link.waiting++;
+        w->effects++;
         left = bytes_make(left.data + size, left.size - (size_t)size);
     }
     buffer_clear(&w->stream);
+    assert_false(w->in_unit);
     finish(w, &w->link, false);
 }
 
@@ -679,8 +722,8 @@ static void run(uint64_t seed) {
     simulation_run_for(w.simulation, 10000);
     for (int round = 0; round < ROUNDS; round++)
         one_round(&w);
-    print_message("seed %" PRIu64 ": %zu commands, %zu effects, %" PRIu64 " expired\n", seed,
-                  w.commands, w.effects, w.primary.server->statistics.expired_keys);
+    print_message("seed %" PRIu64 ": %zu commands, %zu effects, %zu units, %" PRIu64 " expired\n",
+                  seed, w.commands, w.effects, w.units, w.primary.server->statistics.expired_keys);
     assert_int_equal(w.replica.server->statistics.expired_keys, 0);
     journal_remove_reader(&w.primary.server->journal, take_stream, &w);
     for (int i = 0; i < CONNECTIONS; i++)

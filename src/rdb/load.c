@@ -152,26 +152,29 @@ void rdb_load_end(struct rdb_load *load) {
 
 static bool read_aux(struct rdb_load *load) {
     struct rdb_input *in = &load->input;
-    struct buffer *room = &load->reader.rooms[0];
+    const struct rdb_load_watch *watch = load->options.watch;
     struct bytes name, value;
-    char kept[32];
-    if (!rdb_input_string(in, room, &name)) return false;
-    size_t size = name.size < sizeof kept ? name.size : sizeof kept - 1;
-    memcpy(kept, name.data, size);
-    kept[size] = 0;
-    if (!rdb_input_string(in, room, &value)) return false;
-    if (strcmp(kept, "redis-ver") == 0 && load->options.log)
+    if (!rdb_input_string_copy(in, &load->reader.rooms[1], &name) ||
+        !rdb_input_string(in, &load->reader.rooms[0], &value))
+        return false;
+    if (bytes_is(name, "redis-ver") && load->options.log)
         log_notice(load->options.log, "Loading RDB produced by version %.*s",
                    (int)(value.size < 64 ? value.size : 64), value.data);
-    if (strcmp(kept, "ctime") == 0) number_parse_i64(value, &load->created_s);
-    if (strcmp(kept, "used-mem") == 0) number_parse_u64(value, &load->memory);
+    if (bytes_is(name, "ctime")) number_parse_i64(value, &load->created_s);
+    if (bytes_is(name, "used-mem")) number_parse_u64(value, &load->memory);
+    if (watch && watch->aux) watch->aux(watch->context, name, value);
     return true;
 }
 
 static bool read_select(struct rdb_load *load) {
     struct keyspace *keyspace = load->options.keyspace;
+    const struct rdb_load_watch *watch = load->options.watch;
     uint64_t number;
     if (!rdb_input_length(&load->input, &number)) return false;
+    if (watch) {
+        if (watch->database) watch->database(watch->context, number);
+        return true;
+    }
     if (number >= keyspace->database_count)
         return rdb_input_fail(&load->input,
                               "it has a database whose number is not below `databases`");
@@ -187,7 +190,7 @@ static bool read_resize(struct rdb_load *load) {
         return false;
     if (keys > rdb_input_left(&load->input) / KEY_SIZE_MIN)
         return rdb_input_fail(&load->input, "it is too short for the keys that it announces");
-    if (database_count(load->database) == 0)
+    if (!load->options.watch && database_count(load->database) == 0)
         table_presize(&load->database->store->table, (size_t)keys);
     return true;
 }
@@ -205,8 +208,8 @@ static bool skip_module_word(struct rdb_input *in, uint64_t kind) {
     }
 }
 
-/* What a module wanted to have beside the keys. */
-static bool skip_module_aux(struct rdb_input *in) {
+/* What a module wanted to have beside the keys, or as a key's value. */
+static bool skip_module(struct rdb_input *in) {
     uint64_t module, kind;
     if (!rdb_input_length(in, &module)) return false;
     for (;;) {
@@ -214,6 +217,13 @@ static bool skip_module_aux(struct rdb_input *in) {
         if (kind == RDB_WORD_END) return true;
         if (!skip_module_word(in, kind)) return false;
     }
+}
+
+static bool skip_module_aux(struct rdb_load *load) {
+    const struct rdb_load_watch *watch = load->options.watch;
+    if (!skip_module(&load->input)) return false;
+    if (watch && watch->module_aux) watch->module_aux(watch->context);
+    return true;
 }
 
 static bool skip_slot_info(struct rdb_input *in) {
@@ -252,9 +262,13 @@ static bool read_frequency(struct rdb_load *load) {
     return true;
 }
 
-static bool skip_library(struct rdb_load *load) {
+static bool read_library(struct rdb_load *load) {
+    const struct rdb_load_watch *watch = load->options.watch;
+    struct bytes code;
+    if (!rdb_input_string(&load->input, &load->reader.rooms[0], &code)) return false;
     load->libraries++;
-    return rdb_input_skip_string(&load->input);
+    if (watch && watch->library) watch->library(watch->context, code);
+    return true;
 }
 
 /* False: it is none of these, or it failed. */
@@ -269,8 +283,8 @@ static bool read_opcode(struct rdb_load *load, uint8_t opcode, bool *known) {
     case RDB_IDLE: return read_idle(load);
     case RDB_FREQ: return read_frequency(load);
     case RDB_SLOT_INFO: return skip_slot_info(&load->input);
-    case RDB_MODULE_AUX: return skip_module_aux(&load->input);
-    case RDB_FUNCTION_2: return skip_library(load);
+    case RDB_MODULE_AUX: return skip_module_aux(load);
+    case RDB_FUNCTION_2: return read_library(load);
     case RDB_FUNCTION_OLD:
         return rdb_input_fail(&load->input,
                               "it has functions in the format of a release candidate of Redis 7");
@@ -305,14 +319,37 @@ static bool put(struct rdb_load *load, struct rdb_value *value) {
     return true;
 }
 
+/* A module's value has its parts marked in this form, so that who only looks can pass it over. */
+static bool pass_module_value(struct rdb_load *load) {
+    const struct rdb_load_watch *watch = load->options.watch;
+    if (!skip_module(&load->input)) return false;
+    load->keys++;
+    if (watch->key) watch->key(watch->context, load, RDB_MODULE_2, NULL);
+    forget_key(load);
+    return true;
+}
+
+static bool show_key(struct rdb_load *load, uint8_t form, struct rdb_value *value) {
+    const struct rdb_load_watch *watch = load->options.watch;
+    load->keys++;
+    load->expired += load->expiry <= load->options.now_ms;
+    if (watch->key) watch->key(watch->context, load, form, value);
+    if (value->is_object) object_release(&value->room.object);
+    forget_key(load);
+    return true;
+}
+
 static bool read_key(struct rdb_load *load, uint8_t form) {
     struct rdb_value value;
     struct bytes name;
+    load->form = form;
     if (!rdb_input_string_copy(&load->input, &load->key, &name)) {
         buffer_clear(&load->key);
         return false;
     }
+    if (form == RDB_MODULE_2 && load->options.watch) return pass_module_value(load);
     if (!rdb_value_read(&load->input, &load->reader, form, &value)) return false;
+    if (load->options.watch) return show_key(load, form, &value);
     bool is_gone = value.is_object && value.room.object.type != VALUE_STREAM &&
                    object_count(&value.room.object) == 0;
     if (load->expiry <= load->options.now_ms || is_gone) {
@@ -345,6 +382,9 @@ enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes) {
     while (rdb_load_offset(load) < end) {
         uint8_t opcode;
         bool known;
+        bool in_between =
+            load->expiry == ENTRY_NO_EXPIRY && load->idle_s < 0 && load->frequency < 0;
+        if (in_between) load->good = rdb_load_offset(load);
         if (!rdb_input_byte(&load->input, &opcode)) return fail_input(load);
         if (opcode == RDB_END) return finish(load);
         if (opcode < RDB_FORM_COUNT) {

@@ -24,7 +24,24 @@ enum rdb_load_failure {
     RDB_LOAD_BAD_CHECKSUM, /* all could be read, but it is not what was written */
 };
 
+struct rdb_load;
+
+/* Who looks at what a file has instead of loading it. Each may be NULL. */
+struct rdb_load_watch {
+    void *context;
+    void (*aux)(void *context, struct bytes name, struct bytes value);
+    void (*database)(void *context, uint64_t number);
+    void (*library)(void *context, struct bytes code);
+    void (*module_aux)(void *context);
+    /* load->key and load->expiry are the key's; NULL for a module's value, which is passed over. */
+    void (*key)(void *context, const struct rdb_load *load, uint8_t form,
+                const struct rdb_value *value);
+};
+
 struct rdb_load_options {
+    /* Not NULL: nothing is put into the keyspace, which only lends its world, and the file's
+     * databases may have any number. */
+    const struct rdb_load_watch *watch;
     struct io *io;
     struct log *log; /* NULL: says nothing */
     struct keyspace *keyspace;
@@ -50,6 +67,8 @@ struct rdb_load {
     int64_t expiry, idle_s, frequency; /* -1: not said; expiry ENTRY_NO_EXPIRY */
     /* what was found */
     uint64_t keys, expired, libraries;
+    uint64_t good; /* where the file could be cut: behind the last key that was read whole */
+    uint8_t form;  /* of the last key: an enum rdb_form */
     uint64_t file_crc;
     int64_t created_s; /* 0: not said */
     uint64_t memory;   /* used-mem */

@@ -50,6 +50,7 @@ fail(struct replay *replay, enum replay_result result, const char *format, ...) 
 /* ---- input ---- */
 
 static struct bytes unread(const struct replay *replay) {
+    if (!replay->input.data) return (struct bytes){0};
     return bytes_make(replay->input.data + replay->position, replay->input.size - replay->position);
 }
 
@@ -91,6 +92,9 @@ static bool skip_beginning(struct replay *replay, uint64_t skipped) {
 /* What stands from `good` on is not whole. Is it a crash's leftover? */
 static enum replay_result judge_end(struct replay *replay, const char *what) {
     enum { OVERLAP = ANNOTATION_SIZE_MAX, BLOCK = 1 << 20 };
+    if (replay->good < replay->stretch_end)
+        return fail(replay, REPLAY_ROTTEN, "%s at offset %llu, in a stretch that is as announced",
+                    what, (unsigned long long)replay->good);
     char *block = memory_alloc(BLOCK);
     uint64_t at = replay->good;
     bool was_safe = false;
@@ -125,11 +129,11 @@ static bool stretch_is_sound(struct replay *replay, const struct annotation *ann
 }
 
 /* REPLAY_DONE: there was one, and it is passed. */
-static enum replay_result take_line(struct replay *replay) {
+static enum replay_result take_line(struct replay *replay, void *context) {
     struct bytes rest = unread(replay);
     const char *end = memchr(rest.data, '\n', rest.size);
     if (!end) {
-        if (rest.size < LINE_MAX_SIZE && read_more(replay)) return take_line(replay);
+        if (rest.size < LINE_MAX_SIZE && read_more(replay)) return take_line(replay, context);
         return judge_end(replay, "a line without end");
     }
     size_t size = (size_t)(end - rest.data) + 1;
@@ -139,9 +143,13 @@ static enum replay_result take_line(struct replay *replay) {
             return judge_end(replay, "a stretch that is not as it was announced");
         replay->last = annotation;
         replay->announced = true;
+        replay->stretch_begin = replay->offset;
+        replay->stretch_end = annotation.bytes ? replay->offset + size + annotation.bytes : 0;
     } else if (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0) {
         return judge_end(replay, "a damaged announcement");
     }
+    if (replay->see_line)
+        replay->see_line(context, bytes_make(replay->input.data + replay->position, size));
     pass(replay, size);
     return REPLAY_DONE;
 }
@@ -190,6 +198,7 @@ static bool end_unit(struct replay *replay, replay_execute *execute, void *conte
 static enum replay_result take_request(struct replay *replay, struct request *request,
                                        replay_execute *execute, void *context) {
     bool good = true;
+    replay->lines += 1 + 2 * (uint64_t)request->count;
     if (request->count == 0) {
         /* "*0": nothing */
     } else if (request->count == 1 && bytes_is(request->arguments[0], "multi")) {
@@ -223,7 +232,7 @@ static enum replay_result take(struct replay *replay, replay_execute *execute, v
             return replay->in_unit ? judge_end(replay, "an unfinished unit") : REPLAY_DONE;
         }
         if (replay->parser.state == 0 && rest.data[0] == '#') {
-            enum replay_result result = take_line(replay);
+            enum replay_result result = take_line(replay, context);
             if (result != REPLAY_DONE) return result;
             continue;
         }

@@ -8,7 +8,8 @@
  * How a file may end badly:
  *     torn     a stretch, command or unit is not whole, or what follows the last whole one is none
  *              of these: a crash's leftovers, which may be cut
- *     rotten   the same, but it was safe on disk once: cutting there would lose what was safe
+ *     rotten   the same, but it was safe on disk once: cutting there would lose what was safe; or
+ *              it is inside of a stretch that is as it was announced, which no crash leaves
  *     refused  a command could not be run, or the file not be read */
 #ifndef REDSTART_JOURNAL_REPLAY_H
 #define REDSTART_JOURNAL_REPLAY_H
@@ -31,9 +32,12 @@ struct replay {
     uint64_t offset; /* in the file, of the next byte to parse */
     uint64_t good;   /* behind the last command or unit that was executed, and lines that follow */
     uint64_t commands;
+    uint64_t
+        lines; /* of the protocol: sizes and arguments alike, without those that begin with # */
     bool announced; /* at least one stretch was */
     struct annotation last;
-    char error[256]; /* what is wrong */
+    uint64_t stretch_begin, stretch_end; /* in the file, of `last` with its line; 0: none */
+    char error[256];                     /* what is wrong */
 
     struct buffer input;
     size_t position; /* in it */
@@ -43,9 +47,11 @@ struct replay {
     struct request_arena arena;
     struct replay_held *held_first, *held_last; /* between MULTI and EXEC */
     bool in_unit;
+    /* Gets each sound line that begins with #, while `offset` is where it begins; NULL: nobody. */
+    void (*see_line)(void *context, struct bytes line);
 };
 
-/* From `offset` on (behind an RDB preamble). 0 or a negative errno. */
+/* From `offset` on (behind an RDB preamble). 0 or a negative errno. see_line may be set then. */
 int replay_open(struct replay *replay, struct io *io, const char *path, uint64_t offset);
 void replay_close(struct replay *replay);
 /* Execute about so many commands. Behind another result than REPLAY_MORE only replay_close. */

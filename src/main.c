@@ -6,6 +6,7 @@
 #include "engine/version.h"
 #include "io/process.h"
 #include "server/start.h"
+#include "tool/check/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,9 +30,9 @@ static const struct program {
     {"cli", "redis-cli", NULL, "a client for the terminal"},
     {"sentinel", "redis-sentinel", NULL, "watches servers and fails over"},
     {"benchmark", "redis-benchmark", NULL, "measures a server"},
-    {"check", NULL, NULL, "checks RDB files and append-only files"},
-    {"check-rdb", "redis-check-rdb", NULL, "checks RDB files"},
-    {"check-aof", "redis-check-aof", NULL, "checks append-only files"},
+    {"check", NULL, check_main, "checks RDB files and append-only files"},
+    {"check-rdb", "redis-check-rdb", check_rdb_main, "checks RDB files"},
+    {"check-aof", "redis-check-aof", check_aof_main, "checks append-only files"},
     {"dump", NULL, NULL, "writes a dataset as text"},
     {"load", NULL, NULL, "loads such a text"},
     {"proxy", NULL, NULL, "one address for many servers"},

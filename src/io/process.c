@@ -126,6 +126,19 @@ int process_read_standard_input(struct buffer *into, size_t limit) {
     }
 }
 
+int process_read_line(struct buffer *into, size_t limit) {
+    while (into->size < limit) {
+        char byte;
+        ssize_t got = read(STDIN_FILENO, &byte, 1);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return -errno;
+        if (got == 0) return into->size > 0 ? 0 : -ENODATA;
+        if (byte == '\n') return 0;
+        buffer_append_byte(into, byte);
+    }
+    return 0;
+}
+
 int process_write_standard_output(struct bytes text) {
     return write_all(STDOUT_FILENO, text.data, text.size);
 }

@@ -38,6 +38,9 @@ void process_title_set(const struct process_title *title, struct bytes text);
 
 /* All of standard input, up to `limit` bytes; -EFBIG beyond. */
 int process_read_standard_input(struct buffer *into, size_t limit);
+/* One line of standard input without its newline, up to `limit` bytes; what follows stays there.
+ * -ENODATA at the end. */
+int process_read_line(struct buffer *into, size_t limit);
 /* Writes all of it to standard output or standard error. */
 int process_write_standard_output(struct bytes text);
 int process_write_standard_error(struct bytes text);

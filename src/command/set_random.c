@@ -10,6 +10,23 @@ static uint64_t draw(void *context) {
     return call_random(context);
 }
 
+/* Draws of members of one set: those of the next calls are brought near, as they most likely are
+ * for the same set. */
+struct draws {
+    struct call *call;
+    const struct set *set;
+};
+
+static uint64_t draw_for_pop(void *context) {
+    enum { DISTANCE = SERVER_RANDOM_AHEAD / SET_PREFETCH_STEPS };
+    const struct draws *draws = context;
+    for (unsigned i = 1; i <= SET_PREFETCH_STEPS; i++) {
+        uint64_t word = server_random_ahead(draws->call->server, i * DISTANCE);
+        set_prefetch_drawn(draws->set, word, SET_PREFETCH_STEPS - i);
+    }
+    return call_random(draws->call);
+}
+
 /* ---- SPOP ---- */
 
 /* The members that were taken, one behind the other: what the reply and the journal need after they
@@ -22,9 +39,10 @@ struct taken {
 
 static void take_members(struct call *call, struct set *set, uint64_t count, struct taken *taken) {
     char scratch[ITEM_TEXT_MAX];
+    struct draws draws = {call, set};
     taken->ends = memory_alloc(count * sizeof *taken->ends);
     for (; taken->count < count; taken->count++) {
-        struct item member = set_random(set, draw, call);
+        struct item member = set_random(set, draw_for_pop, &draws);
         struct bytes bytes = item_bytes(&member, scratch);
         size_t start = taken->text.size;
         buffer_append(&taken->text, bytes.data, bytes.size);

@@ -18,8 +18,7 @@ static uint64_t rotate(uint64_t x, int k) {
 }
 
 /* xoshiro256**, Blackman and Vigna, https://prng.di.unimi.it */
-uint64_t server_random(struct server *server) {
-    uint64_t *s = server->random;
+static uint64_t generate(uint64_t s[4]) {
     uint64_t result = rotate(s[1] * 5, 7) * 9;
     uint64_t t = s[1] << 17;
     s[2] ^= s[0];
@@ -29,6 +28,25 @@ uint64_t server_random(struct server *server) {
     s[2] ^= t;
     s[3] = rotate(s[3], 45);
     return result;
+}
+
+uint64_t server_random(struct server *server) {
+    struct server_random *random = &server->random;
+    uint64_t *word = &random->ahead[random->next++ % SERVER_RANDOM_AHEAD];
+    uint64_t result = *word;
+    *word = generate(random->state);
+    return result;
+}
+
+uint64_t server_random_ahead(const struct server *server, unsigned index) {
+    const struct server_random *random = &server->random;
+    return random->ahead[(random->next + index) % SERVER_RANDOM_AHEAD];
+}
+
+static void random_init(struct server_random *random, struct io *io) {
+    io_entropy(io, random->state, sizeof random->state);
+    for (unsigned i = 0; i < SERVER_RANDOM_AHEAD; i++)
+        random->ahead[i] = generate(random->state);
 }
 
 static void make_id(struct io *io, char out[SERVER_RUN_ID_SIZE + 1]) {
@@ -131,7 +149,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->log = options->log;
     server->commands = options->commands;
     io_entropy(server->io, &secret, sizeof secret);
-    io_entropy(server->io, server->random, sizeof server->random);
+    random_init(&server->random, server->io);
     make_id(server->io, server->run_id);
     make_id(server->io, server->replication_id);
     take_time(server);

@@ -48,6 +48,16 @@ struct server_rename {
     struct bytes name; /* of the configuration; size 0: none at all */
 };
 
+enum { SERVER_RANDOM_AHEAD = 32 };
+
+/* The generator, seeded from the world's entropy, and the next words that it gives: who draws
+ * places in memory can have them fetched before they are drawn. */
+struct server_random {
+    uint64_t state[4];
+    uint64_t ahead[SERVER_RANDOM_AHEAD];
+    unsigned next;
+};
+
 /* How busy the engine is, judged window by window. */
 struct server_load {
     int64_t begun_us; /* of the window, monotonic */
@@ -73,7 +83,7 @@ struct server {
     struct watching watching;
     uint32_t interests; /* of enum server_interest */
     struct statistics statistics;
-    uint64_t random[4]; /* state of the generator, seeded from the world's entropy */
+    struct server_random random;
 
     struct server_listener listeners[SERVER_LISTENERS_MAX];
     uint32_t listener_count;
@@ -153,6 +163,8 @@ void server_close(struct server *server);
 void server_stop(struct server *server, int exit_code, uint32_t flags);
 
 uint64_t server_random(struct server *server);
+/* What server_random will give after `index` others, below SERVER_RANDOM_AHEAD. */
+uint64_t server_random_ahead(const struct server *server, unsigned index);
 /* Remove an entry that is past its time: counted, journaled, told. spot->entry is NULL afterwards.
  */
 void server_expire(struct server *server, struct database *db, struct spot *spot,

@@ -86,6 +86,9 @@ uint64_t record_table_scan(const struct record_table *table, const struct record
 /* Each with the same probability (as far as hashes are random); false when empty. */
 bool record_table_random(const struct record_table *table, uint64_t (*random)(void *),
                          void *context, struct record *out);
+/* Of a word that will be drawn later: brings near what it stands for, once its chunk is near
+ * (record_table_prefetch_chunk with the word for a hash). */
+void record_table_prefetch_drawn(const struct record_table *table, uint64_t word);
 
 /* Visit records whose time is at or before `now_ms`, at most `max` (it removes none); false when
  * there are none. Skips what the bounds of chunks and nodes exclude; when it did not stop at `max`,

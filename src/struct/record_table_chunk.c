@@ -374,6 +374,16 @@ const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
     return chunk_end(chunk) - chunk->used;
 }
 
+struct record_place chunk_place(const struct record_chunk *chunk, unsigned index) {
+    __m128i sums = _mm_setzero_si128();
+    unsigned base = 0;
+    for (; base + SLOTS_A_LOAD <= index; base += SLOTS_A_LOAD)
+        sums = _mm_add_epi64(sums, slots_sums(slots_load(chunk->slots + base)));
+    __m128i last = slots_first(slots_load(chunk->slots + base), index + 1 - base);
+    sums = _mm_add_epi64(sums, slots_sums(last));
+    return (struct record_place){index, chunk_end(chunk) - sums_total(sums)};
+}
+
 #else
 
 const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
@@ -394,14 +404,14 @@ bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct ite
     return false;
 }
 
-#endif
-
 struct record_place chunk_place(const struct record_chunk *chunk, unsigned index) {
     size_t sum = 0;
     for (unsigned i = 0; i <= index; i++)
         sum += chunk->slots[i].size;
     return (struct record_place){index, chunk_end(chunk) - sum};
 }
+
+#endif
 
 /* -- changing -----------------------------------------------------------------------------------
  */
@@ -436,9 +446,15 @@ void chunk_remove(struct record_chunk *chunk, struct record_place place) {
     size_t size = chunk->slots[place.index].size;
     uint8_t *first = (uint8_t *)chunk + chunk_size(chunk) - chunk->used;
     if (record_block_at(place.at) != NULL) chunk->large--;
-    memmove(first + size, first, (size_t)(place.at - first));
-    memmove(&chunk->slots[place.index], &chunk->slots[place.index + 1],
-            (size_t)(chunk->count - place.index - 1) * sizeof chunk->slots[0]);
+    if (chunk->slots[chunk->count - 1].size == size) { /* the last one into its place */
+        uint8_t *at = (uint8_t *)chunk + (place.at - (const uint8_t *)chunk);
+        if (at != first) memcpy(at, first, size);
+        chunk->slots[place.index] = chunk->slots[chunk->count - 1];
+    } else {
+        memmove(first + size, first, (size_t)(place.at - first));
+        memmove(&chunk->slots[place.index], &chunk->slots[place.index + 1],
+                (size_t)(chunk->count - place.index - 1) * sizeof chunk->slots[0]);
+    }
     chunk->used = (uint16_t)(chunk->used - size);
     chunk->count--;
 }

@@ -44,18 +44,38 @@ static double density_limit(const struct record_table *table) {
     return count * (1 + (5 * sqrt(mean) + 3) / mean);
 }
 
+/* What one random word stands for: its first bits for a chunk, the others for a record of it; an
+ * index that the chunk does not have is nothing. */
+static const struct record_chunk *chunk_drawn(const struct record_table *table, double limit,
+                                              uint64_t word, uint64_t *index) {
+    const struct record_chunk *chunk = record_chunk_of(table->root, word);
+    double share = limit / (double)(UINT64_C(1) << chunk->depth);
+    double place = (double)(word << chunk->depth >> 11) * 0x1p-53;
+    if (share <= chunk->count) share = chunk->count;
+    *index = (uint64_t)(place * share);
+    return chunk;
+}
+
 static const struct record_chunk *random_chunk(const struct record_table *table, double limit,
                                                uint64_t (*random)(void *), void *context,
                                                uint64_t *index) {
     for (unsigned i = 0; i < RANDOM_TRIES_MAX; i++) {
-        const struct record_chunk *chunk = record_chunk_of(table->root, random(context));
-        double share = limit / (double)(UINT64_C(1) << chunk->depth);
-        double place = (double)(random(context) >> 11) * 0x1p-53;
-        if (share <= chunk->count) share = chunk->count;
-        *index = (uint64_t)(place * share);
+        const struct record_chunk *chunk = chunk_drawn(table, limit, random(context), index);
         if (*index < chunk->count) return chunk;
     }
     return NULL;
+}
+
+void record_table_prefetch_drawn(const struct record_table *table, uint64_t word) {
+    enum { LINE = 64 };
+    uint64_t index;
+    if (table->count == 0) return;
+    const struct record_chunk *chunk = chunk_drawn(table, density_limit(table), word, &index);
+    if (index >= chunk->count) return;
+    const uint8_t *at = chunk_place(chunk, (unsigned)index).at;
+    __builtin_prefetch(at, 1);
+    __builtin_prefetch(at + LINE / 2, 1);
+    __builtin_prefetch(chunk_end(chunk) - chunk->used, 1); /* what takes the place of it */
 }
 
 /* Where hashes are not random (tests): the first record behind a random place. */
@@ -74,7 +94,10 @@ bool record_table_random(const struct record_table *table, uint64_t (*random)(vo
     uint64_t index = 0;
     const struct record_chunk *chunk =
         random_chunk(table, density_limit(table), random, context, &index);
-    if (chunk == NULL) chunk = chunk_near(table, random(context));
+    if (chunk == NULL) {
+        chunk = chunk_near(table, random(context));
+        index = 0;
+    }
     struct record_place place = chunk_place(chunk, (unsigned)index);
     record_read(place.at, chunk->slots[index].size, out);
     return true;

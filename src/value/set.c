@@ -48,6 +48,16 @@ struct item set_random(const struct set *set, uint64_t (*random)(void *), void *
     }
 }
 
+void set_prefetch_drawn(const struct set *set, uint64_t word, unsigned step) {
+    if (object_is_flat(&set->object)) return;
+    if (step == 0)
+        record_table_prefetch_way(&set->table, word);
+    else if (step == 1)
+        record_table_prefetch_chunk(&set->table, word);
+    else
+        record_table_prefetch_drawn(&set->table, word);
+}
+
 /* ---- changing ---- */
 
 static void table_add(struct set *set, const struct item *member) {

@@ -32,6 +32,9 @@ bool set_add(struct set *set, const struct set_limits *limits, const struct item
 bool set_remove(struct set *set, const struct item *member);
 /* Each with the same probability; the set is not empty. Borrowed until the set is changed. */
 struct item set_random(const struct set *set, uint64_t (*random)(void *), void *context);
+/* Bring near what set_random will touch with this word, in steps from 0 on. */
+enum { SET_PREFETCH_STEPS = 3 };
+void set_prefetch_drawn(const struct set *set, uint64_t word, unsigned step);
 
 /* Visit the members of some part of the set, return the next cursor, 0 at the end. Begin with 0. A
  * flat set is visited whole. */

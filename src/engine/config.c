@@ -153,9 +153,10 @@ static bool change_find(const struct config *config, struct bytes name, struct c
     struct change *change = &changes[index];
     const struct config_directive *d = config_find(name);
     if (d == NULL || (d->flags & FILE_ONLY)) {
-        buffer_append_text(error, "ERR Unknown option or number of arguments for CONFIG SET - '");
-        buffer_append(error, name.data, name.size);
-        buffer_append_text(error, "'");
+        /* Up to a zero, as a C string: so Redis has it. */
+        buffer_append_format(error,
+                             "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                             (int)strnlen(name.data, name.size), name.data);
         return false;
     }
     *change = (struct change){.directive = d, .by_alias = !bytes_is(name, d->name)};

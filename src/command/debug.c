@@ -130,10 +130,6 @@ static void refuse(struct call *call, const char *missing) {
                missing);
 }
 
-static void debug_needs_persistence(struct call *call) {
-    refuse(call, "persistence");
-}
-
 static void debug_needs_replication(struct call *call) {
     refuse(call, "replication");
 }
@@ -168,7 +164,6 @@ static const struct subcommand subcommands[] = {
     {"htstats", 3, 4, debug_htstats},
     {"htstats-key", 3, 4, debug_htstats_key},
     {"listpack", 3, 3, debug_listpack},
-    {"loadaof", 2, 2, debug_needs_persistence},
     {"log", 3, 3, debug_log},
     {"object", 3, 4, debug_object},
     {"panic", 2, 2, debug_panic},
@@ -177,6 +172,7 @@ static const struct subcommand subcommands[] = {
     {"quicklist", 3, 4, debug_quicklist},
     {"quicklist-packed-threshold", 3, 3, debug_quicklist_packed_threshold},
     {"reload", 2, ARGUMENTS_ANY, debug_reload},
+    {"loadaof", 2, 2, debug_loadaof},
     {"replicate", 3, ARGUMENTS_ANY, debug_needs_replication},
     {"replybuffer", 4, 4, debug_replybuffer},
     {"restart", 2, 3, debug_needs_restart},

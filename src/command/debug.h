@@ -7,6 +7,7 @@
 
 /* debug_data.c */
 void debug_reload(struct call *call);
+void debug_loadaof(struct call *call);
 void debug_digest(struct call *call);
 void debug_digest_value(struct call *call);
 void debug_htstats(struct call *call);

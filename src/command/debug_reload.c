@@ -1,4 +1,4 @@
-/* debug_reload.c: DEBUG RELOAD: the dataset to its file and back. */
+/* debug_reload.c: DEBUG RELOAD and LOADAOF: the dataset to its files and back. */
 #include "command/debug.h"
 
 #include "engine/server.h"
@@ -26,6 +26,12 @@ static bool parse(struct call *call, struct reload *reload) {
     return true;
 }
 
+static void flush_all(struct server *server) {
+    for (uint32_t i = 0; i < server->keyspace.database_count; i++)
+        keyspace_flush(&server->keyspace, i);
+    if (server->interests) server_database_changed(server, UINT32_MAX);
+}
+
 /* What a reload does is no change: nothing goes to the journal. */
 void debug_reload(struct call *call) {
     struct server *server = call->server;
@@ -35,13 +41,27 @@ void debug_reload(struct call *call) {
         call_error(call, "ERR");
         return;
     }
-    for (uint32_t i = 0; reload.flushes && i < server->keyspace.database_count; i++)
-        keyspace_flush(&server->keyspace, i);
-    if (server->interests) server_database_changed(server, UINT32_MAX);
+    if (reload.flushes) flush_all(server);
     if (loading_run(server, reload.merges)) {
         log_warning(server->log, "DB reloaded by DEBUG RELOAD");
         reply_ok(call->reply);
     } else {
         call_error(call, "ERR Error trying to load the RDB dump, check server logs.");
+    }
+}
+
+void debug_loadaof(struct call *call) {
+    struct server *server = call->server;
+    if (!appending_is_established(&server->appending)) {
+        call_error(call, "ERR There is no append only file to load, or not yet");
+        return;
+    }
+    appending_end(server);
+    flush_all(server);
+    if (loading_run_log(server)) {
+        log_warning(server->log, "Append Only File loaded by DEBUG LOADAOF");
+        reply_ok(call->reply);
+    } else {
+        call_error(call, "ERR Error trying to load the AOF files, check server logs.");
     }
 }

@@ -148,8 +148,9 @@ static void put(struct call *call, const struct restore *restore, struct rdb_val
 /* When the key would be gone again; ENTRY_NO_EXPIRY: never. */
 static int64_t expiry_of(const struct call *call, const struct restore *restore) {
     if (restore->ttl == 0) return ENTRY_NO_EXPIRY;
-    if (restore->is_absolute || restore->ttl > INT64_MAX - 1 - call->now_ms) return restore->ttl;
-    return call->now_ms + restore->ttl;
+    if (restore->is_absolute || restore->ttl > INT64_MAX - 1 - call->server->now_ms)
+        return restore->ttl;
+    return call->server->now_ms + restore->ttl;
 }
 
 void command_restore(struct call *call) {

@@ -2,6 +2,7 @@
 #include "command/expiry.h"
 
 #include "engine/command.h"
+#include "engine/server.h"
 
 static bool refuse(struct call *call) {
     struct bytes name = call->command->full_name;
@@ -15,7 +16,8 @@ bool expiry_parse(struct call *call, uint32_t index, enum expiry_unit unit, bool
     if (!call_parse_i64(call, index, &value, NULL)) return false;
     if (value <= 0) return refuse(call);
     if (unit == EXPIRY_SECONDS && __builtin_mul_overflow(value, 1000, &value)) return refuse(call);
-    if (relative && __builtin_add_overflow(value, call->now_ms, &value)) return refuse(call);
+    if (relative && __builtin_add_overflow(value, call->server->now_ms, &value))
+        return refuse(call);
     /* The last millisecond of all stands for never: the one before it will do. */
     *when_ms = value == ENTRY_NO_EXPIRY ? ENTRY_NO_EXPIRY - 1 : value;
     return true;

@@ -1,6 +1,6 @@
 /* keys_expiry.c: when keys end. */
-#include "command/expiry.h"
 #include "command/command_handlers.h"
+#include "command/expiry.h"
 
 #include "engine/command.h"
 #include "engine/server.h"

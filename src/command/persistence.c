@@ -1,4 +1,5 @@
-/* persistence.c: SAVE, BGSAVE, LASTSAVE. How it is done stands in engine/saving.h. */
+/* persistence.c: SAVE, BGSAVE, LASTSAVE, BGREWRITEAOF. How it is done stands in engine/saving.h and
+ * engine/appending.h. */
 #include "command/command_handlers.h"
 
 #include "engine/call.h"
@@ -46,6 +47,18 @@ void command_bgsave(struct call *call) {
         reply_simple(call->reply, "Background saving started");
     else
         call_error(call, "ERR");
+}
+
+/* It waits for no save, nor a save for it. */
+void command_bgrewriteaof(struct call *call) {
+    struct server *server = call->server;
+    if (appending_is_rewriting(&server->appending))
+        call_error(call, "ERR Background append only file rewriting already in progress");
+    else if (appending_rewrite(server))
+        reply_simple(call->reply, "Background append only file rewriting started");
+    else
+        call_error(call, "ERR Can't execute an AOF background rewriting. Please check the server "
+                         "logs for more information.");
 }
 
 void command_lastsave(struct call *call) {

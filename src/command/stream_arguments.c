@@ -226,7 +226,7 @@ struct stream_consumer *stream_consumer_obtain(struct call *call, struct stream_
     struct bytes words[] = {BYTES("XGROUP"), BYTES("CREATECONSUMER"), edit->key.name,
                             stream_group_name(group), name};
     call_effect(call, call->database, words, 5);
-    return stream_consumer_create(edit->stream, group, name, call->now_ms);
+    return stream_consumer_create(edit->stream, group, name, call->server->now_ms);
 }
 
 void stream_effect_claim(struct call *call, struct bytes key, const struct stream_group *group,

@@ -47,7 +47,7 @@ static void give_to(struct call *call, struct stream_edit *edit, struct stream_g
     else if (!claim->just_id)
         pending->deliveries++;
     stream_pending_put(edit->stream, group, pending);
-    consumer->active_ms = call->now_ms;
+    consumer->active_ms = call->server->now_ms;
     call_changed_silently(call, call->database, edit->key.name);
     if (stream_wants_effects(call)) stream_effect_claim(call, edit->key.name, group, pending);
 }
@@ -105,7 +105,7 @@ static bool take_option(struct call *call, uint32_t *i, struct claim *claim) {
         claim->just_id = true;
     } else if (more && call_argument_is(call, *i, "idle")) {
         if (!parse_number(call, ++*i, "IDLE", &number)) return false;
-        if (__builtin_sub_overflow(call->now_ms, number, &claim->delivered_ms))
+        if (__builtin_sub_overflow(call->server->now_ms, number, &claim->delivered_ms))
             claim->delivered_ms = -1;
     } else if (more && call_argument_is(call, *i, "time")) {
         return parse_number(call, ++*i, "TIME", &claim->delivered_ms);
@@ -134,8 +134,8 @@ static bool parse_claim(struct call *call, struct claim *claim) {
     /* A time that is not yet, or never was, is now. But an effect, which alone has all of these
      * options, is to do the same where clocks are behind. */
     bool is_effect = claim->force && claim->just_id && claim->deliveries >= 0 && claim->has_last;
-    if (claim->delivered_ms < 0 || (claim->delivered_ms > call->now_ms && !is_effect))
-        claim->delivered_ms = call->now_ms;
+    if (claim->delivered_ms < 0 || (claim->delivered_ms > call->server->now_ms && !is_effect))
+        claim->delivered_ms = call->server->now_ms;
     return true;
 }
 
@@ -172,7 +172,7 @@ void command_xclaim(struct call *call) {
         stream_effect_group_id(call, edit.key.name, group);
     }
     struct stream_consumer *consumer = stream_consumer_obtain(call, &edit, group, call->argv[3]);
-    consumer->seen_ms = call->now_ms;
+    consumer->seen_ms = call->server->now_ms;
     for (uint32_t i = 5; i < 5 + claim.ids; i++) {
         struct stream_id id;
         stream_id_parse(call->argv[i], 0, &id);
@@ -248,7 +248,7 @@ void command_xautoclaim(struct call *call) {
     stream_edit_begin(call, &edit);
     struct stream_group *group = stream_edit_group(call, &edit, 2);
     struct stream_consumer *consumer = stream_consumer_obtain(call, &edit, group, call->argv[3]);
-    consumer->seen_ms = call->now_ms;
+    consumer->seen_ms = call->server->now_ms;
     claim_along(call, &edit, group, consumer, &claim, &claimed, &gone);
     reply_array(call->reply, 3);
     stream_reply_id(call, &claim.from);

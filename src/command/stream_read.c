@@ -227,13 +227,13 @@ static void deliver_to_consumer(struct call *call, const struct reading *reading
     struct stream_consumer *consumer =
         stream_consumer_obtain(call, &edit, group, call->argv[reading->group_at + 1]);
     uint32_t number = consumer->member.number;
-    consumer->seen_ms = call->now_ms;
+    consumer->seen_ms = call->server->now_ms;
     if (portion->history)
         deliver_history(call, reading, &edit, group, number, portion);
     else
         deliver_new(call, reading, &edit, group, number, portion);
     if (portion->count > 0 && !portion->history) {
-        stream_consumer_open(edit.stream, group, number)->active_ms = call->now_ms;
+        stream_consumer_open(edit.stream, group, number)->active_ms = call->server->now_ms;
         call_changed_silently(call, call->database, edit.key.name);
     }
     stream_edit_end(&edit);

@@ -2,7 +2,8 @@
  *
  * A handler reads its arguments, asks for keys, does the value's operation, writes one reply, and
  * says what it changed. What it must never do: keep a slice beyond its return, write a second
- * reply, look at a socket, ask a clock (now_ms is the time of the whole turn).
+ * reply, look at a socket, ask a clock (now_ms is the time of the whole turn;
+ * what counts from now on counts from server->now_ms).
  *
  * Effects. A handler that changed something calls call_changed for each key; if it says nothing
  * more, the journal gets the command as it came. A command whose words would not give the same
@@ -31,7 +32,7 @@ struct call {
     struct request *request; /* whose blobs may be taken; NULL inside scripts and replay */
     struct reply *reply;
     struct database *database; /* the session's selected one */
-    int64_t now_ms;
+    int64_t now_ms;    /* what ends is over at this time; 0 in replay, where nothing is */
     uint64_t changes;  /* call_changed's count: what INFO calls changes since the last save */
     uint32_t ready;    /* it has waited: the argument of the key that woke it; 0: it has not */
     bool failed;       /* an error was replied */

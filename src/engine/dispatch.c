@@ -97,6 +97,11 @@ static bool refused_by_state(struct call *call) {
             "the RDB error.");
         return true;
     }
+    if (unlikely(server->appending.refuses) && writes) {
+        call_error(call, "MISCONF Errors writing to the AOF file: %s",
+                   strerror(server->appending.aof.error));
+        return true;
+    }
     if (unlikely(server->loading) && !(flags & COMMAND_LOADING)) {
         call_error(call, "LOADING Redis is loading the dataset in memory");
         return true;
@@ -136,7 +141,9 @@ static bool refused(struct call *call, const struct command *container) {
         call_error(call, "ERR Command not allowed inside a transaction");
         return true;
     }
-    return (unlikely(call->server->saving.failed) || unlikely(call->server->loading)) &&
+    const struct server *server = call->server;
+    return (unlikely(server->saving.failed) || unlikely(server->loading) ||
+            unlikely(server->appending.refuses)) &&
            refused_by_state(call);
 }
 
@@ -361,4 +368,36 @@ bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *
     session_unmute(session);
     session_reply_end(session);
     return !call.waits;
+}
+
+bool dispatch_effect(struct session *session, struct request *request, char *error,
+                     size_t error_size) {
+    struct server *server = session->server;
+    struct bytes name = request->arguments[0];
+    const struct command *command = command_find(server->commands, name);
+    if (command && command->subcommand_count > 0 && request->count > 1)
+        command = command_find_subcommand(server->commands, command, request->arguments[1]);
+    if (!command || !command->handler || !command_arity_fits(command, request->count)) {
+        int size = name.size < UNKNOWN_SHOWN_MAX ? (int)name.size : UNKNOWN_SHOWN_MAX;
+        snprintf(error, error_size, "%s command '%.*s' reading the append only file",
+                 command ? "Malformed" : "Unknown", size, name.data);
+        return false;
+    }
+    struct call call = {
+        .server = server,
+        .session = session,
+        .command = command,
+        .argv = request->arguments,
+        .argc = request->count,
+        .request = request,
+        .reply = &session->reply,
+        .database = &server->keyspace.databases[session->database],
+    };
+    command->handler(&call);
+    if (!call.failed) return true;
+    log_warning(server->log,
+                "An effect in the append only file could not be made again: '%.*s' was answered "
+                "with an error",
+                (int)command->full_name.size, command->full_name.data);
+    return true;
 }

@@ -24,4 +24,10 @@ void dispatch_held(struct session *session);
  * serve it; or its end is answered by `instead`. False when it waits as before. */
 bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *instead);
 
+/* An effect that was read back (replay): run by an internal session whose replies nobody wants.
+ * Nothing is past its time meanwhile (call->now_ms is 0), as the journal says when a key went.
+ * False, and why in `error`, for what is no command. */
+bool dispatch_effect(struct session *session, struct request *request, char *error,
+                     size_t error_size);
+
 #endif

@@ -170,6 +170,7 @@ void housekeeping(struct server *server) {
         check_sessions(server);
         sample(server);
         if (!server->loading) saving_check(server);
+        if (!server->loading) appending_check(server);
         server->housekeeping_count++;
         server->housekeeping_due_us = server->monotonic_us + 1000000 / server->config->hz;
     }

@@ -1,20 +1,50 @@
-/* loading.c: loading the RDB file, in slices or at once. */
+/* loading.c: the dataset from its files, in slices or at once.
+ *
+ *     appendonly no:   dump.rdb
+ *     appendonly yes:  the manifest's base and increments, in order; where there are none, the old
+ *                      single file, which is taken over; where there is none, dump.rdb, and then a
+ *                      base is written before the first client is served
+ *
+ * A file that begins as an RDB file does is one, and may go on with commands. */
 #include "engine/loading.h"
 
 #include "base/memory.h"
 #include "engine/config.h"
+#include "engine/dispatch.h"
 #include "engine/server.h"
+#include "journal/replay.h"
 #include "rdb/load.h"
 #include <errno.h>
+#include <stdio.h>
 
 enum {
     SLICE_US = 2000,         /* of a turn */
     STEP_BYTES = 256 * 1024, /* between two looks at the clock */
+    STEP_COMMANDS = 200,
+};
+
+enum state { MORE, DONE, FAILED };
+
+/* One of the append-only file's. */
+struct part {
+    char *path;
+    uint64_t size;
 };
 
 struct loading {
+    struct server *server;
     struct rdb_load load;
+    struct replay replay;
+    bool has_load, has_replay; /* are open */
+    bool from_log;             /* the append-only file's parts are loaded */
+    bool awaits_base;          /* all is loaded, and a base of it is being written */
+    bool merges;
+    struct part *parts;
+    size_t part_count, part; /* the one being loaded */
+    struct session *session; /* runs commands */
     struct rdb_limits limits;
+    uint64_t total, passed; /* bytes of all files, and of those before the present one */
+    uint64_t commands;
     int64_t begun_us; /* monotonic */
     int64_t begun_s;
 };
@@ -45,8 +75,14 @@ static void log_head(const struct server *server, const struct rdb_load *load) {
                    (double)load->memory / (1024 * 1024));
 }
 
-static void log_failure(const struct server *server, const struct rdb_load *load) {
-    struct log *log = server->log;
+static const char *file_name(const struct loading *loading) {
+    return loading->from_log ? loading->parts[loading->part].path
+                             : loading->server->config->dbfilename.data;
+}
+
+static void log_failure(const struct loading *loading) {
+    const struct rdb_load *load = &loading->load;
+    struct log *log = loading->server->log;
     switch (load->failure) {
     case RDB_LOAD_NO_RDB: log_warning(log, "Wrong signature trying to load DB from file"); break;
     case RDB_LOAD_TOO_NEW:
@@ -64,111 +100,454 @@ static void log_failure(const struct server *server, const struct rdb_load *load
     case RDB_LOAD_UNREADABLE:
     case RDB_LOAD_GOOD: break;
     }
-    log_warning(log, "Fatal error loading the DB from %s: %s. Exiting.",
-                server->config->dbfilename.data, load->error);
+    log_warning(log, "Fatal error loading the DB from %s: %s. Exiting.", file_name(loading),
+                load->error);
 }
 
-static void log_success(const struct server *server, const struct loading *loading) {
+static void log_rdb(const struct loading *loading) {
+    struct log *log = loading->server->log;
     const struct rdb_load *load = &loading->load;
-    log_head(server, load);
-    log_notice(server->log, "Done loading RDB, keys loaded: %llu, keys expired: %llu.",
+    log_head(loading->server, load);
+    log_notice(log, "Done loading RDB, keys loaded: %llu, keys expired: %llu.",
                (unsigned long long)load->keys, (unsigned long long)load->expired);
     if (load->libraries > 0)
-        log_warning(server->log,
+        log_warning(log,
                     "The file has %llu function libraries, which were not loaded: functions are "
                     "not part of this version yet",
                     (unsigned long long)load->libraries);
-    log_notice(server->log, "DB loaded from disk: %.3f seconds",
-               (double)(io_monotonic_us(server->io) - loading->begun_us) / 1e6);
 }
 
-/* ---- loading ---- */
+static double seconds_taken(const struct loading *loading) {
+    return (double)(io_monotonic_us(loading->server->io) - loading->begun_us) / 1e6;
+}
 
-/* False: it cannot begin; load->failure says why. */
-static bool begin(struct server *server, struct loading *loading, bool merges) {
-    loading_limits(server, &loading->limits);
-    loading->begun_us = io_monotonic_us(server->io);
-    loading->begun_s = server->now_ms / 1000;
+/* ---- an RDB file ---- */
+
+/* False: it cannot begin; load.failure says why. */
+static bool begin_rdb(struct loading *loading, const char *path) {
+    struct server *server = loading->server;
     struct rdb_load_options options = {
         .io = server->io,
         .log = server->log,
         .keyspace = &server->keyspace,
         .limits = &loading->limits,
-        .now_ms = server->now_ms,
+        /* The log says itself when a key went. */
+        .now_ms = loading->from_log ? 0 : server->now_ms,
         .checksums = server->config->rdbchecksum,
-        .merges = merges,
+        .merges = loading->merges,
     };
-    return rdb_load_begin(&loading->load, &options, server->config->dbfilename.data);
+    loading->has_load = true;
+    return rdb_load_begin(&loading->load, &options, path);
 }
 
-static void finish(struct server *server, struct loading *loading) {
-    server->loaded_keys = loading->load.keys;
-    server->loaded_expired = loading->load.expired;
-    log_success(server, loading);
+static void end_rdb(struct loading *loading) {
+    if (loading->has_load) rdb_load_end(&loading->load);
+    loading->has_load = false;
+}
+
+/* ---- commands ---- */
+
+static bool execute(void *context, struct request *request, char *error, size_t error_size) {
+    struct loading *loading = context;
+    loading->commands++;
+    return dispatch_effect(loading->session, request, error, error_size);
+}
+
+/* Commands from `offset` of the present part on. */
+static enum state begin_commands(struct loading *loading, uint64_t offset) {
+    struct server *server = loading->server;
+    const char *path = loading->parts[loading->part].path;
+    int error = replay_open(&loading->replay, server->io, path, offset);
+    if (error < 0) {
+        log_warning(server->log, "Can't open the append log file %s for reading: %s", path,
+                    strerror(-error));
+        return FAILED;
+    }
+    loading->has_replay = true;
+    loading->session->database = 0;
+    return MORE;
+}
+
+static void end_commands(struct loading *loading) {
+    if (loading->has_replay) replay_close(&loading->replay);
+    loading->has_replay = false;
+}
+
+/* Nothing is written behind the present part. */
+static bool is_last(const struct loading *loading) {
+    for (size_t i = loading->part + 1; i < loading->part_count; i++)
+        if (loading->parts[i].size > 0) return false;
+    return true;
+}
+
+static int cut(struct io *io, const char *path, uint64_t size) {
+    const struct io_operations *files = io->operations;
+    io_file file = files->open(io, path, IO_WRITE, 0);
+    if (file < 0) return file;
+    int error = files->truncate(io, file, size);
+    if (error >= 0) error = files->sync(io, file, false);
+    files->close(io, file);
+    return error;
+}
+
+/* The file ends in what a crash has left. */
+static enum state cut_tail(struct loading *loading) {
+    struct server *server = loading->server;
+    struct log *log = server->log;
+    const char *path = loading->parts[loading->part].path;
+    unsigned long long good = loading->replay.good;
+    log_warning(log, "!!! Warning: short read while loading the AOF file %s!!! %s", path,
+                loading->replay.error);
+    if (!is_last(loading)) {
+        log_warning(log,
+                    "Unexpected end of file reading the append only file %s at offset %llu, which "
+                    "is not the last one. Make a backup, then see what a repair would drop with "
+                    "`redstart check aof`, and repair it with --fix.",
+                    path, good);
+        return FAILED;
+    }
+    if (!server->config->aof_load_truncated) {
+        log_warning(log,
+                    "Unexpected end of file reading the append only file %s at offset %llu. Make "
+                    "a backup and repair it with `redstart check aof --fix`, or set "
+                    "aof-load-truncated to yes and start again.",
+                    path, good);
+        return FAILED;
+    }
+    int error = cut(server->io, path, loading->replay.good);
+    if (error < 0) {
+        log_warning(log, "Error truncating the AOF file %s: %s", path, strerror(-error));
+        return FAILED;
+    }
+    log_warning(log, "Truncated the AOF file %s at offset %llu: %llu bytes less", path, good,
+                (unsigned long long)loading->parts[loading->part].size - good);
+    log_warning(log, "AOF %s loaded anyway because aof-load-truncated is enabled", path);
+    return DONE;
+}
+
+static enum state step_commands(struct loading *loading) {
+    struct server *server = loading->server;
+    struct replay *replay = &loading->replay;
+    const char *path = loading->parts[loading->part].path;
+    switch (replay_step(replay, STEP_COMMANDS, execute, loading)) {
+    case REPLAY_MORE: return MORE;
+    case REPLAY_DONE: return DONE;
+    case REPLAY_TORN: return cut_tail(loading);
+    case REPLAY_ROTTEN:
+        log_warning(server->log,
+                    "Bad file format reading the append only file %s: %s. This is no crash's "
+                    "leftover: the disk gave back other bytes than were written. Make a backup, "
+                    "then see what a repair would drop with `redstart check aof`, or start from a "
+                    "backup of the file.",
+                    path, replay->error);
+        return FAILED;
+    case REPLAY_REFUSED:
+        log_warning(server->log, "Can't load the append only file %s, offset %llu: %s", path,
+                    (unsigned long long)replay->offset, replay->error);
+        return FAILED;
+    }
+    return FAILED;
+}
+
+/* ---- the append-only file's parts ---- */
+
+static bool begins_as_rdb(struct io *io, const char *path) {
+    char magic[5];
+    io_file file = io->operations->open(io, path, IO_READ, 0);
+    if (file < 0) return false;
+    int64_t got = io->operations->read_at(io, file, magic, sizeof magic, 0);
+    io->operations->close(io, file);
+    return got == sizeof magic && memcmp(magic, "REDIS", sizeof magic) == 0;
+}
+
+static enum state begin_part(struct loading *loading) {
+    const struct part *part = &loading->parts[loading->part];
+    if (!begins_as_rdb(loading->server->io, part->path)) return begin_commands(loading, 0);
+    if (begin_rdb(loading, part->path)) return MORE;
+    log_failure(loading);
+    return FAILED;
+}
+
+static void note_history(struct loading *loading) {
+    const struct replay *replay = &loading->replay;
+    if (!loading->has_replay || !replay->announced) return;
+    journal_continue(&loading->server->journal, replay->last.offset + replay->last.bytes);
+}
+
+static enum state next_part(struct loading *loading) {
+    note_history(loading);
+    end_rdb(loading);
+    end_commands(loading);
+    loading->passed += loading->parts[loading->part].size;
+    if (++loading->part == loading->part_count) return DONE;
+    return begin_part(loading);
+}
+
+static void add_part(struct loading *loading, const char *name) {
+    struct server *server = loading->server;
+    struct buffer path = {0};
+    struct io_file_status status = {0};
+    aof_path(&server->appending.aof, name, &path);
+    server->io->operations->status(server->io, path.data, &status);
+    loading->parts[loading->part_count++] = (struct part){memory_copy_text(path.data), status.size};
+    loading->total += status.size;
+    buffer_release(&path);
+}
+
+static bool exists(struct io *io, const char *path) {
+    struct io_file_status status;
+    return io->operations->status(io, path, &status) == 0;
+}
+
+/* An old log, of one file beside the folder, becomes the folder's base; also where a crash left the
+ * manifest written and the file not moved. */
+static bool take_over(struct server *server) {
+    struct aof *aof = &server->appending.aof;
+    const struct io_operations *files = server->io->operations;
+    const char *old = server->config->appendfilename.data;
+    const struct manifest_file *base = manifest_base(&aof->manifest);
+    if (!exists(server->io, old)) return true;
+    if (base && strcmp(base->name, old) != 0) return true;
+    if (!base && aof->manifest.count > 0) return true;
+    struct buffer path = {0};
+    aof_path(aof, old, &path);
+    bool is_there = exists(server->io, path.data);
+    int error = 0;
+    if (!is_there) {
+        if (!base) manifest_adopt(&aof->manifest, old);
+        error = files->make_directory(server->io, aof->directory, 0755);
+        if (error == -EEXIST) error = 0;
+        if (error == 0) error = aof_write_manifest(aof, &aof->manifest);
+        if (error == 0) error = files->rename(server->io, old, path.data);
+        if (error == 0) error = files->sync_directory(server->io, aof->directory);
+        if (error == 0) error = files->sync_directory(server->io, ".");
+    }
+    if (error < 0)
+        log_warning(server->log, "Can't move the old append only file %s to %s: %s", old, path.data,
+                    strerror(-error));
+    else if (!is_there)
+        log_notice(server->log,
+                   "Successfully migrated an old-style AOF configuration (%s) into the AOF "
+                   "directory (%s).",
+                   old, aof->directory);
+    buffer_release(&path);
+    return error == 0;
+}
+
+/* Everything that the manifest names and a start needs. */
+static bool list_parts(struct loading *loading) {
+    struct server *server = loading->server;
+    const struct manifest *manifest = &server->appending.aof.manifest;
+    loading->parts = memory_alloc_zeroed(manifest->count + 1, sizeof *loading->parts);
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct manifest_file *file = &manifest->files[i];
+        if (file->type == MANIFEST_HISTORY) continue;
+        add_part(loading, file->name);
+        const char *path = loading->parts[loading->part_count - 1].path;
+        if (exists(server->io, path)) continue;
+        log_warning(server->log, "The AOF file %s that the manifest names doesn't exist", path);
+        return false;
+    }
+    return true;
+}
+
+/* DONE: there is no append-only file. */
+static enum state begin_log(struct loading *loading) {
+    struct server *server = loading->server;
+    if (!appending_open(server) || !take_over(server) || !list_parts(loading)) return FAILED;
+    if (loading->part_count == 0) return DONE;
+    loading->from_log = true;
+    loading->session = session_open(server, IO_NONE, 0);
+    loading->session->reply.muted = true;
+    return begin_part(loading);
+}
+
+static enum state step_log(struct loading *loading) {
+    enum state state;
+    if (loading->has_replay) {
+        state = step_commands(loading);
+    } else {
+        enum rdb_load_state rdb = rdb_load_step(&loading->load, STEP_BYTES);
+        state = rdb == RDB_LOAD_MORE ? MORE : rdb == RDB_LOAD_DONE ? DONE : FAILED;
+        if (state == FAILED) log_failure(loading);
+        if (state == DONE) {
+            uint64_t offset = rdb_load_offset(&loading->load);
+            log_rdb(loading);
+            loading->server->loaded_keys = loading->load.keys;
+            end_rdb(loading);
+            if (offset < loading->parts[loading->part].size) return begin_commands(loading, offset);
+        }
+    }
+    return state == DONE ? next_part(loading) : state;
+}
+
+/* ---- from beginning to end ---- */
+
+static enum state step_rdb(struct loading *loading) {
+    enum rdb_load_state state = rdb_load_step(&loading->load, STEP_BYTES);
+    if (state == RDB_LOAD_MORE) return MORE;
+    if (state == RDB_LOAD_DONE) return DONE;
+    log_failure(loading);
+    return FAILED;
+}
+
+static enum state begin_dump(struct loading *loading) {
+    if (begin_rdb(loading, loading->server->config->dbfilename.data)) {
+        loading->total = loading->load.size;
+        return MORE;
+    }
+    if (loading->load.io_error != -ENOENT) {
+        log_failure(loading);
+        return FAILED;
+    }
+    end_rdb(loading);
+    return DONE;
+}
+
+/* The log has all, or a base of what was loaded is written. */
+static enum state begin_appending(struct loading *loading) {
+    struct server *server = loading->server;
+    if (!server->config->appendonly) return DONE;
+    bool is_complete = loading->from_log;
+    if (!is_complete && keyspace_count(&server->keyspace) > 0)
+        log_notice(server->log,
+                   "There is no append only file yet: the dataset is that of %s, and "
+                   "its base is written now",
+                   server->config->dbfilename.data);
+    if (!appending_begin(server, is_complete)) return FAILED;
+    loading->awaits_base = !is_complete;
+    return is_complete ? DONE : MORE;
+}
+
+static enum state loaded(struct loading *loading) {
+    struct server *server = loading->server;
+    if (loading->from_log) {
+        log_notice(server->log, "DB loaded from append only file: %.3f seconds",
+                   seconds_taken(loading));
+    } else if (loading->has_load) {
+        server->loaded_keys = loading->load.keys;
+        server->loaded_expired = loading->load.expired;
+        log_rdb(loading);
+        log_notice(server->log, "DB loaded from disk: %.3f seconds", seconds_taken(loading));
+    }
+    return begin_appending(loading);
+}
+
+static enum state step_base(struct loading *loading) {
+    struct server *server = loading->server;
+    const struct appending *appending = &server->appending;
+    if (appending->rewriting) return MORE;
+    if (appending->rewrite_failed) return FAILED;
+    return appending_is_established(appending) && aof_is_settled(&appending->aof) ? DONE : MORE;
+}
+
+static enum state step(struct loading *loading) {
+    if (loading->awaits_base) return step_base(loading);
+    enum state state = loading->from_log ? step_log(loading) : step_rdb(loading);
+    return state == DONE ? loaded(loading) : state;
+}
+
+static struct loading *open_loading(struct server *server) {
+    struct loading *loading = memory_alloc_zeroed(1, sizeof *loading);
+    loading->server = server;
+    loading_limits(server, &loading->limits);
+    loading->begun_us = io_monotonic_us(server->io);
+    loading->begun_s = server->now_ms / 1000;
+    return loading;
+}
+
+static void close_loading(struct loading *loading) {
+    end_rdb(loading);
+    end_commands(loading);
+    if (loading->session) session_close(loading->session);
+    for (size_t i = 0; i < loading->part_count; i++)
+        memory_free(loading->parts[i].path);
+    memory_free(loading->parts);
+    memory_free(loading);
 }
 
 bool loading_begin(struct server *server) {
-    struct loading *loading = memory_alloc_zeroed(1, sizeof *loading);
+    struct loading *loading = open_loading(server);
     server->loading = loading;
-    if (begin(server, loading, false)) return true;
-    bool is_absent = loading->load.io_error == -ENOENT;
-    if (!is_absent) log_failure(server, &loading->load);
-    loading_end(server);
-    return is_absent;
+    enum state state = DONE;
+    if (server->config->appendonly) state = begin_log(loading);
+    if (state == DONE) state = begin_dump(loading);
+    if (state == DONE) state = begin_appending(loading);
+    if (state != MORE) loading_end(server);
+    return state != FAILED;
 }
 
 void loading_end(struct server *server) {
     if (!server->loading) return;
-    rdb_load_end(&server->loading->load);
-    memory_free(server->loading);
+    struct loading *loading = server->loading;
     server->loading = NULL;
+    close_loading(loading);
 }
 
 void loading_step(struct server *server) {
     struct loading *loading = server->loading;
     int64_t end_us = io_monotonic_us(server->io) + SLICE_US;
-    enum rdb_load_state state;
+    enum state state;
     do
-        state = rdb_load_step(&loading->load, STEP_BYTES);
-    while (state == RDB_LOAD_MORE && io_monotonic_us(server->io) < end_us);
-    if (state == RDB_LOAD_MORE) return;
-    if (state == RDB_LOAD_DONE) {
-        finish(server, loading);
-    } else {
-        log_failure(server, &loading->load);
+        state = step(loading);
+    while (state == MORE && !loading->awaits_base && io_monotonic_us(server->io) < end_us);
+    if (state == MORE) return;
+    if (state == FAILED) {
         server->exit_code = 1;
         server->stopped = true;
     }
     loading_end(server);
 }
 
+bool loading_waits(const struct server *server) {
+    return server->loading->awaits_base;
+}
+
 bool loading_run(struct server *server, bool merges) {
-    struct loading *loading = memory_alloc_zeroed(1, sizeof *loading);
-    enum rdb_load_state state = RDB_LOAD_FAILED;
-    if (begin(server, loading, merges)) {
+    struct loading *loading = open_loading(server);
+    loading->merges = merges;
+    enum state state = FAILED;
+    if (!begin_rdb(loading, server->config->dbfilename.data)) {
+        log_failure(loading);
+    } else {
         do
-            state = rdb_load_step(&loading->load, UINT32_MAX);
-        while (state == RDB_LOAD_MORE);
+            state = step_rdb(loading);
+        while (state == MORE);
     }
-    if (state == RDB_LOAD_DONE)
-        finish(server, loading);
-    else
-        log_failure(server, &loading->load);
-    rdb_load_end(&loading->load);
-    memory_free(loading);
-    return state == RDB_LOAD_DONE;
+    if (state == DONE) {
+        server->loaded_keys = loading->load.keys;
+        server->loaded_expired = loading->load.expired;
+        log_rdb(loading);
+        log_notice(server->log, "DB loaded from disk: %.3f seconds", seconds_taken(loading));
+    }
+    close_loading(loading);
+    return state == DONE;
+}
+
+bool loading_run_log(struct server *server) {
+    struct loading *loading = open_loading(server);
+    enum state state = begin_log(loading);
+    while (state == MORE)
+        state = step_log(loading);
+    close_loading(loading);
+    return state == DONE && appending_begin(server, true);
 }
 
 struct loading_report loading_report(const struct server *server) {
     const struct loading *loading = server->loading;
-    struct loading_report report = {.loaded_bytes = rdb_load_offset(&loading->load)};
-    report.total_bytes = loading->load.size;
-    report.begun_s = loading->begun_s;
+    struct loading_report report = {.total_bytes = loading->total,
+                                    .loaded_bytes = loading->passed,
+                                    .begun_s = loading->begun_s};
+    if (loading->has_load)
+        report.loaded_bytes += rdb_load_offset(&loading->load);
+    else if (loading->has_replay)
+        report.loaded_bytes += loading->replay.offset;
     report.took_s = (server->monotonic_us - loading->begun_us) / 1000000;
-    report.eta_s =
-        report.took_s == 0 || report.loaded_bytes == 0
-            ? 1
-            : (int64_t)((double)report.took_s * (double)(report.total_bytes - report.loaded_bytes) /
-                        (double)report.loaded_bytes);
+    if (report.took_s == 0 || report.loaded_bytes == 0)
+        report.eta_s = 1;
+    else
+        report.eta_s =
+            (int64_t)((double)report.took_s * (double)(report.total_bytes - report.loaded_bytes) /
+                      (double)report.loaded_bytes);
     return report;
 }

@@ -1,4 +1,4 @@
-/* loading.h: the dataset from its file, while clients that come early are told to wait: a slice
+/* loading.h: the dataset from its files, while clients that come early are told to wait: a slice
  * between two turns.
  *
  * A file that cannot be read, or is not whole, ends the server: nothing that is in it may be lost
@@ -22,15 +22,21 @@ struct loading_report {
 /* What the configuration says of collections' encodings. */
 void loading_limits(const struct server *server, struct rdb_limits *limits);
 
-/* The RDB file of the configuration, from now on, in the turns to come; none: nothing to load.
- * False: it cannot be, and why stands in the log. */
+/* The files of the configuration, from now on, in the turns to come; where there is nothing to
+ * load, server->loading is NULL afterwards. False: it cannot be, and why stands in the log. */
 bool loading_begin(struct server *server);
 /* A slice of it; at the end server->loading is NULL, or the server has stopped with exit code 1. */
 void loading_step(struct server *server);
 /* Give it up, if there is one. */
 void loading_end(struct server *server);
 struct loading_report loading_report(const struct server *server);
-/* Load it at once (DEBUG RELOAD). False: why stands in the log; what was loaded remains. */
+/* It waits for a worker: the engine may sleep. */
+bool loading_waits(const struct server *server);
+/* Load the RDB file at once (DEBUG RELOAD). False: why stands in the log; what was loaded remains.
+ */
 bool loading_run(struct server *server, bool merges);
+/* The append-only file at once, which is then written on (DEBUG LOADAOF): appending_end was called.
+ * False: why stands in the log. */
+bool loading_run_log(struct server *server);
 
 #endif

@@ -181,23 +181,44 @@ static void append_saving(struct report *report) {
     report_number(report, "redstart_current_save_bytes", progress.bytes);
 }
 
-/* Of the append-only file: what Redis says with `appendonly no`. */
+static void append_appending(struct report *report) {
+    const struct server *server = report->server;
+    const struct appending *appending = &server->appending;
+    report_number(report, "aof_enabled", appending->is_on);
+    report_number(report, "aof_rewrite_in_progress", appending_is_rewriting(appending));
+    report_number(report, "aof_rewrite_scheduled", appending->scheduled);
+    report_signed(report, "aof_last_rewrite_time_sec", appending->rewrite_took_s);
+    report_signed(report, "aof_current_rewrite_time_sec", appending_rewrite_seconds(server));
+    report_text(report, "aof_last_bgrewrite_status", appending->rewrite_failed ? "err" : "ok");
+    report_number(report, "aof_rewrites", appending->rewrites);
+    report_number(report, "aof_rewrites_consecutive_failures", appending->failures_in_row);
+    report_text(report, "aof_last_write_status", appending->refuses ? "err" : "ok");
+    report_number(report, "aof_last_cow_size", appending->copied);
+}
+
+/* What there is to tell while it is written. */
+static void append_log(struct report *report) {
+    const struct appending *appending = &report->server->appending;
+    const struct aof *aof = &appending->aof;
+    if (!appending->is_on) return;
+    report_number(report, "aof_current_size", aof_size(aof));
+    report_number(report, "aof_base_size", appending->base_size);
+    report_number(report, "aof_pending_rewrite", appending->scheduled);
+    report_number(report, "aof_buffer_length", aof->appended - aof->written);
+    report_number(report, "aof_pending_bio_fsync", aof->running != NULL);
+    report_number(report, "aof_delayed_fsync", aof->delayed);
+    report_number(report, "redstart_aof_lags", aof->lags);
+    report_number(report, "redstart_aof_synced_offset", aof->synced_offset);
+}
+
 static void append_persistence(struct report *report) {
-    static const char *const begin[] = {"aof_enabled", "aof_rewrite_in_progress",
-                                        "aof_rewrite_scheduled", NULL};
-    static const char *const end[] = {"aof_last_cow_size", "module_fork_in_progress",
-                                      "module_fork_last_cow_size", NULL};
+    static const char *const end[] = {"module_fork_in_progress", "module_fork_last_cow_size", NULL};
     report_number(report, "loading", report->server->loading != NULL);
     report_number(report, "async_loading", 0);
     append_saving(report);
-    report_zeros(report, begin);
-    report_text(report, "aof_last_rewrite_time_sec", "-1");
-    report_text(report, "aof_current_rewrite_time_sec", "-1");
-    report_text(report, "aof_last_bgrewrite_status", "ok");
-    report_number(report, "aof_rewrites", 0);
-    report_number(report, "aof_rewrites_consecutive_failures", 0);
-    report_text(report, "aof_last_write_status", "ok");
+    append_appending(report);
     report_zeros(report, end);
+    append_log(report);
     append_loading(report);
 }
 

@@ -171,6 +171,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     config_observe(server->config, "maxmemory-policy", policy_changed, server);
     config_observe(server->config, "lfu-log-factor", policy_changed, server);
     config_observe(server->config, "lfu-decay-time", policy_changed, server);
+    appending_observe(server);
     server->startup_memory = server_used_memory(server);
     if (rename_commands(server, error, error_size)) return server;
     server_close(server);
@@ -183,6 +184,7 @@ void server_close(struct server *server) {
     server_close_listeners(server);
     loading_end(server);
     saving_cancel(server);
+    appending_close(server);
     server->io->operations->finish_work(server->io);
     waiting_release(&server->waiting);
     watching_release(&server->watching);
@@ -281,13 +283,15 @@ static void accept_waiting(struct server *server) {
 static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->sweep_unfinished ||
         server->drain_unfinished || server->resume_held || server->shutdown_wanted ||
-        server->loading)
+        (server->loading && !loading_waits(server)))
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
         due = server->pause_until_ms * 1000;
     int64_t waiting_due = waiting_due_us(&server->waiting);
     if (waiting_due < due) due = waiting_due;
+    int64_t appending_due = appending_due_us(&server->appending);
+    if (appending_due < due) due = appending_due;
     int64_t left = due - io_monotonic_us(server->io);
     return left > 0 ? left : 0;
 }
@@ -343,6 +347,7 @@ void server_turn(struct server *server) {
     if (server->accept_from) accept_waiting(server);
     if (unlikely(server->loading)) loading_step(server);
     housekeeping(server);
+    appending_step(&server->appending, server->monotonic_us);
     server->statistics.turns++;
     int64_t took = io_monotonic_us(server->io) - server->monotonic_us;
     server->load.busy_us += took;

@@ -5,6 +5,7 @@
 #define REDSTART_ENGINE_SERVER_H
 
 #include "base/log.h"
+#include "engine/appending.h"
 #include "engine/loading.h"
 #include "engine/saving.h"
 #include "engine/session.h"
@@ -109,6 +110,7 @@ struct server {
     uint64_t changes_since_save;
     int64_t last_save_s;
     struct saving saving;
+    struct appending appending;
     struct loading *loading;              /* NULL: the dataset is complete */
     uint64_t loaded_keys, loaded_expired; /* by the last loading */
     int64_t housekeeping_due_us;          /* monotonic */

@@ -83,7 +83,6 @@ static void settle(struct session *session) {
 
 static void reply_grow(struct reply *reply, size_t size) {
     struct session *session = reply->context;
-    INVARIANT(session->reply_base != NULL);
     if (reply->muted) {
         struct turn *turn = &session->server->turn;
         if (turn->discard_size < size) {
@@ -94,6 +93,7 @@ static void reply_grow(struct reply *reply, size_t size) {
         reply->end = turn->discard + turn->discard_size;
         return;
     }
+    INVARIANT(session->reply_base != NULL);
     settle(session);
     use_chunk(session, size);
 }

@@ -423,6 +423,7 @@ void turn_batches(struct server *server) {
         if (turn->item_count > 1) prefetch(server);
         execute(server);
         journal_commit(&server->journal);
+        appending_step(&server->appending, server->monotonic_us);
         flush_all(server);
         end_batch(server, batch, count);
         if (turn->queue_first && turn_time_over(server)) break;

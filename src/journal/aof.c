@@ -9,14 +9,16 @@
 #include "base/memory.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct aof_job {
     struct aof_job *next;
     struct aof *aof;
     struct buffer bytes;
-    uint64_t end;   /* the journal's offset behind them */
-    char *opens;    /* begin the increment of this name first; NULL: go on. Owned */
-    char *manifest; /* the text that has it; owned */
+    uint64_t end;          /* the journal's offset behind them */
+    struct buffer removes; /* names, each with its zero, of files to remove first */
+    char *opens;           /* begin the increment of this name first; NULL: go on. Owned */
+    char *manifest;        /* what the manifest says from now on; NULL: as before. Owned */
     size_t manifest_size;
     uint64_t safe;        /* bytes of the file that are on disk for sure */
     struct aof_disk from; /* with `recovers`: take everything behind this back first */
@@ -24,6 +26,7 @@ struct aof_job {
     bool syncs;
     bool closes;
     bool opened; /* result: the new increment is there, the one before complete */
+    bool stated; /* result: files are removed and the manifest says what it shall */
     int error;   /* result: 0 or an errno */
 };
 
@@ -167,18 +170,37 @@ static int write_timestamp(struct aof *aof, int64_t now_ms) {
     return write_counted(aof, bytes_make(text, (size_t)size));
 }
 
+/* Remove files, and let the manifest say what the job wants it to. */
+static int state(struct aof *aof, struct aof_job *job) {
+    struct buffer path = {0};
+    int error = 0;
+    for (size_t at = 0; at < job->removes.size && !error;) {
+        const char *name = job->removes.data + at;
+        aof_path(aof, name, &path);
+        error = -aof->io->operations->remove(aof->io, path.data);
+        if (error == ENOENT) error = 0;
+        at += strlen(name) + 1;
+    }
+    if (!error && job->manifest) {
+        manifest_name(aof, &path);
+        error = replace_file(aof, path.data, bytes_make(job->manifest, job->manifest_size));
+    }
+    buffer_release(&path);
+    job->stated = !error;
+    return error;
+}
+
 /* The file before gets all it has on disk; then it is closed, and the manifest names the new one.
  */
 static int open_increment(struct aof *aof, struct aof_job *job) {
     const struct io_operations *files = aof->io->operations;
-    struct buffer path = {0}, name = {0};
+    struct buffer path = {0};
     aof_path(aof, job->opens, &path);
-    manifest_name(aof, &name);
     io_file file =
         files->open(aof->io, path.data, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
     int error = file < 0 ? -file : 0;
     if (!error && aof->disk.file != IO_NONE) error = -files->sync(aof->io, aof->disk.file, true);
-    if (!error) error = replace_file(aof, name.data, bytes_make(job->manifest, job->manifest_size));
+    if (!error) error = state(aof, job);
     if (error && file >= 0) files->close(aof->io, file);
     if (!error) {
         if (aof->disk.file != IO_NONE) files->close(aof->io, aof->disk.file);
@@ -187,7 +209,6 @@ static int open_increment(struct aof *aof, struct aof_job *job) {
         job->opened = true;
     }
     buffer_release(&path);
-    buffer_release(&name);
     return error;
 }
 
@@ -200,7 +221,10 @@ static int recover(struct aof *aof, const struct aof_job *job) {
 static int work_on(struct aof *aof, struct aof_job *job) {
     int64_t now_ms = io_wall_us(aof->io) / 1000;
     int error = job->recovers ? recover(aof, job) : 0;
-    if (!error && job->opens) error = open_increment(aof, job);
+    if (!error && job->opens)
+        error = open_increment(aof, job);
+    else if (!error && (job->manifest || job->removes.size > 0))
+        error = state(aof, job);
     if (!error && job->bytes.size > 0) error = write_timestamp(aof, now_ms);
     if (!error && job->bytes.size > 0) error = write_announced(aof, job, now_ms);
     if (!error && job->syncs) error = -aof->io->operations->sync(aof->io, aof->disk.file, true);
@@ -220,6 +244,7 @@ static void work(void *context) {
 
 static void job_free(struct aof_job *job) {
     buffer_release(&job->bytes);
+    buffer_release(&job->removes);
     memory_free(job->opens);
     memory_free(job->manifest);
     memory_free(job);
@@ -308,9 +333,17 @@ static void pass_opening(struct aof *aof, struct aof_job *job) {
     aof->synced = (struct aof_disk){.file = aof->disk.file};
     aof->safe_size = 0;
     memory_free(job->opens);
-    memory_free(job->manifest);
-    job->opens = job->manifest = NULL;
+    job->opens = NULL;
     job->opened = false;
+}
+
+/* Not a second time: a later job's manifest may be there by then. */
+static void pass_statement(struct aof_job *job) {
+    if (!job->stated) return;
+    memory_free(job->manifest);
+    buffer_release(&job->removes);
+    job->manifest = NULL;
+    job->stated = false;
 }
 
 static void done(void *context) {
@@ -320,6 +353,7 @@ static void done(void *context) {
     aof->running = NULL;
     job->next = NULL;
     pass_opening(aof, job);
+    pass_statement(job);
     if (job->error) {
         aof->retry_us = now_us + AOF_RETRY_US;
         fail(aof, job);
@@ -340,8 +374,8 @@ static bool is_due(const struct aof *aof, int64_t now_us) {
     if (aof->running) return false;
     if (aof->error && now_us < aof->retry_us) return false;
     if (!aof->first) return aof->kept && wants_sync(aof, now_us);
-    if (aof->policy == AOF_ALWAYS || aof->first != aof->last || aof->first->opens ||
-        aof->first->closes)
+    if (aof->policy == AOF_ALWAYS || aof->first != aof->last || aof->first->manifest ||
+        aof->first->removes.size > 0 || aof->first->closes)
         return true;
     return aof->first->bytes.size >= AOF_GATHER_MAX || now_us - aof->submitted_us >= AOF_GATHER_US;
 }
@@ -381,6 +415,7 @@ int64_t aof_due_us(const struct aof *aof) {
         return can_lag ? aof->waiting_since_us + AOF_LAG_US : INT64_MAX;
     }
     if (aof->error) return aof->retry_us;
+    if (aof->first && (aof->first != aof->last || aof->first->manifest)) return 0;
     if (aof->first) return aof->submitted_us + AOF_GATHER_US;
     if (aof->kept) return aof->synced_us + AOF_SYNC_US;
     return INT64_MAX;
@@ -441,7 +476,7 @@ static const struct manifest_file *last_increment(const struct manifest *manifes
     return last;
 }
 
-int aof_start(struct aof *aof, int64_t now_us) {
+static int start(struct aof *aof, bool anew, int64_t now_us) {
     const struct io_operations *files = aof->io->operations;
     INVARIANT(!aof->is_reading && !aof->running && aof->disk.file == IO_NONE);
     int result = files->make_directory(aof->io, aof->directory, 0755);
@@ -449,7 +484,7 @@ int aof_start(struct aof *aof, int64_t now_us) {
     if (result < 0 && result != -EEXIST) return result;
     struct manifest wanted;
     manifest_copy(&wanted, &aof->manifest);
-    const struct manifest_file *last = last_increment(&wanted);
+    const struct manifest_file *last = anew ? NULL : last_increment(&wanted);
     bool is_new = last == NULL;
     if (is_new) last = manifest_add_increment(&wanted, aof->name, (int64_t)aof->journal->offset);
     struct buffer path = {0};
@@ -460,6 +495,7 @@ int aof_start(struct aof *aof, int64_t now_us) {
     /* What an earlier process wrote, and was killed before it was on disk, is relied on from now.
      */
     result = file < 0 ? file
+             : anew   ? 0
              : is_new ? aof_write_manifest(aof, &wanted)
                       : files->sync(aof->io, file, false);
     if (result < 0) {
@@ -480,8 +516,17 @@ int aof_start(struct aof *aof, int64_t now_us) {
     aof->synced_us = now_us;
     aof->submitted_us = now_us - AOF_GATHER_US;
     aof->is_reading = true;
+    aof->awaits_base = anew;
     move_horizon(aof);
     return 0;
+}
+
+int aof_start(struct aof *aof, int64_t now_us) {
+    return start(aof, false, now_us);
+}
+
+int aof_start_anew(struct aof *aof, int64_t now_us) {
+    return start(aof, true, now_us);
 }
 
 void aof_stop(struct aof *aof) {
@@ -494,17 +539,120 @@ void aof_stop(struct aof *aof) {
     aof_step(aof, io_monotonic_us(aof->io));
 }
 
-void aof_roll(struct aof *aof) {
-    INVARIANT(aof->is_reading);
-    journal_commit(aof->journal);
+/* A job whose manifest is the present one. */
+static struct aof_job *add_statement(struct aof *aof) {
     struct aof_job *job = add_job(aof);
     struct buffer text = {0};
-    const struct manifest_file *file =
-        manifest_add_increment(&aof->manifest, aof->name, (int64_t)aof->appended);
-    job->opens = memory_copy_text(file->name);
     manifest_format(&aof->manifest, &text);
     job->manifest = text.data;
     job->manifest_size = text.size;
+    return job;
+}
+
+uint64_t aof_increment(const struct aof *aof) {
+    return aof->manifest.increment_sequence;
+}
+
+char *aof_next_base(const struct aof *aof, bool is_rdb) {
+    struct manifest wanted;
+    manifest_copy(&wanted, &aof->manifest);
+    char *name = memory_copy_text(manifest_add_base(&wanted, aof->name, is_rdb, 0)->name);
+    manifest_release(&wanted);
+    return name;
+}
+
+void aof_set_base(struct aof *aof, bool is_rdb, uint64_t first_increment) {
+    INVARIANT(aof->is_reading);
+    manifest_add_base(&aof->manifest, aof->name, is_rdb, first_increment);
+    const struct manifest_file *last = last_increment(&aof->manifest);
+    add_sizes(aof, last->name);
+    aof->awaits_base = false;
+    add_statement(aof);
+}
+
+struct old_file {
+    size_t index; /* in the manifest */
+    int64_t modified_ms;
+    uint64_t size;
+    bool is_base;
+};
+
+static int compare_age(const void *a, const void *b) {
+    const struct old_file *left = a, *right = b;
+    if (left->modified_ms != right->modified_ms)
+        return left->modified_ms < right->modified_ms ? -1 : 1;
+    return left->index < right->index ? -1 : left->index > right->index;
+}
+
+/* The files of history, oldest first; owned by the caller. */
+static struct old_file *list_history(const struct aof *aof, size_t *count) {
+    struct old_file *old = memory_alloc((aof->manifest.count + 1) * sizeof *old);
+    struct buffer path = {0};
+    *count = 0;
+    for (size_t i = 0; i < aof->manifest.count; i++) {
+        const struct manifest_file *file = &aof->manifest.files[i];
+        struct io_file_status status = {0};
+        if (file->type != MANIFEST_HISTORY) continue;
+        aof_path(aof, file->name, &path);
+        aof->io->operations->status(aof->io, path.data, &status);
+        old[(*count)++] = (struct old_file){i, status.modified_ms, status.size,
+                                            strstr(file->name, ".base.") != NULL};
+    }
+    buffer_release(&path);
+    if (*count > 1) qsort(old, *count, sizeof *old, compare_age);
+    return old;
+}
+
+/* How many of the oldest go. */
+static size_t count_useless(const struct old_file *old, size_t count, int64_t since_ms,
+                            uint64_t bytes_max) {
+    size_t useless = 0;
+    uint64_t bytes = 0;
+    if (bytes_max == 0) return count;
+    while (useless < count && old[useless].modified_ms < since_ms)
+        useless++;
+    for (size_t i = useless; i-- > 0;)
+        if (old[i].is_base) {
+            useless = i;
+            break;
+        }
+    for (size_t i = count; i-- > useless;) {
+        bytes += old[i].size;
+        if (bytes > bytes_max) return i + 1;
+    }
+    return useless;
+}
+
+void aof_prune(struct aof *aof, int64_t since_ms, uint64_t bytes_max) {
+    size_t count;
+    struct old_file *old = list_history(aof, &count);
+    size_t useless = count_useless(old, count, since_ms, bytes_max);
+    struct buffer names = {0};
+    bool *goes = memory_alloc_zeroed(aof->manifest.count + 1, sizeof *goes);
+    for (size_t i = 0; i < useless; i++)
+        goes[old[i].index] = true;
+    for (size_t i = aof->manifest.count; i-- > 0;) {
+        if (!goes[i]) continue;
+        const char *name = aof->manifest.files[i].name;
+        buffer_append(&names, name, strlen(name) + 1);
+        manifest_remove(&aof->manifest, i);
+    }
+    memory_free(goes);
+    memory_free(old);
+    if (names.size > 0)
+        add_statement(aof)->removes = names;
+    else
+        buffer_release(&names);
+}
+
+void aof_roll(struct aof *aof) {
+    INVARIANT(aof->is_reading && !aof->awaits_base);
+    journal_commit(aof->journal);
+    journal_forget_database(aof->journal);
+    const struct manifest_file *file =
+        manifest_add_increment(&aof->manifest, aof->name, (int64_t)aof->appended);
+    struct aof_job *job = add_statement(aof);
+    job->opens = memory_copy_text(file->name);
     aof->others_size += aof->file_size;
     aof->file_size = 0;
 }

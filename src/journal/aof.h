@@ -72,6 +72,7 @@ struct aof {
     int error;        /* errno of the last try; 0: it was good */
     bool recovers;    /* the next job takes back what is behind `synced` */
     bool is_reading;  /* the journal */
+    bool awaits_base; /* the manifest on disk does not name the increment yet: aof_set_base */
     bool lags;        /* writers wait for the disk although the policy is everysec */
     uint64_t delayed; /* times that they had to: aof_delayed_fsync */
 
@@ -105,10 +106,25 @@ void aof_path(const struct aof *aof, const char *name, struct buffer *out);
 /* Go on with the last increment of the manifest, or make one, and read the journal from now on.
  * Makes the folder. 0 or a negative errno; then nothing has changed but the folder. */
 int aof_start(struct aof *aof, int64_t now_us);
+/* The same for a dataset that the manifest's files do not make: a new increment, which counts only
+ * once aof_set_base has given what stands before it. Until then the manifest on disk is as it was.
+ */
+int aof_start_anew(struct aof *aof, int64_t now_us);
 /* Stop reading; what was committed is still written, synced, and the file closed, by a worker. */
 void aof_stop(struct aof *aof);
 /* Begin a new increment with what the journal commits from now on. */
 void aof_roll(struct aof *aof);
+
+/* The sequence number of the increment that aof_roll or aof_start_anew has begun. */
+uint64_t aof_increment(const struct aof *aof);
+/* The name that the next base will have; owned by the caller. */
+char *aof_next_base(const struct aof *aof, bool is_rdb);
+/* The file of that name is complete and safe on disk, and stands for all before the increment of
+ * that number. */
+void aof_set_base(struct aof *aof, bool is_rdb, uint64_t first_increment);
+/* What is history goes, but for what was changed at `since_ms` (of the wall clock) or later and
+ * what a restore to that moment begins with, and but for the newest `bytes_max`. */
+void aof_prune(struct aof *aof, int64_t since_ms, uint64_t bytes_max);
 
 /* After every commit, and when aof_due_us has come: give work to the worker. */
 void aof_step(struct aof *aof, int64_t now_us);
@@ -122,6 +138,10 @@ static inline bool aof_failing(const struct aof *aof) {
 /* Everything that was committed is on disk. */
 static inline bool aof_is_clean(const struct aof *aof) {
     return !aof->running && !aof->kept && aof->synced_offset == aof->appended;
+}
+/* Nothing waits for the worker, also no manifest. */
+static inline bool aof_is_settled(const struct aof *aof) {
+    return !aof->running && !aof->first;
 }
 /* Bytes of base and increments. */
 static inline uint64_t aof_size(const struct aof *aof) {

@@ -81,6 +81,15 @@ void journal_commit(struct journal *journal) {
     buffer_clear(&journal->pending);
 }
 
+void journal_forget_database(struct journal *journal) {
+    journal->database = DATABASE_UNKNOWN;
+}
+
+void journal_continue(struct journal *journal, uint64_t offset) {
+    INVARIANT(journal->offset == journal->committed);
+    journal->offset = journal->committed = offset;
+}
+
 bool journal_add_reader(struct journal *journal, journal_consume *consume, void *context) {
     if (journal->reader_count == JOURNAL_READERS_MAX) return false;
     journal_commit(journal);

@@ -53,6 +53,10 @@ void journal_append(struct journal *journal, uint32_t database, const struct byt
  */
 void journal_begin_unit(struct journal *journal);
 void journal_end_unit(struct journal *journal);
+/* The next command has a SELECT in front: a reader begins a new file with it. */
+void journal_forget_database(struct journal *journal);
+/* Go on with a history that was read from files; nothing is pending. */
+void journal_continue(struct journal *journal, uint64_t offset);
 /* Hand what is pending to every reader. */
 void journal_commit(struct journal *journal);
 

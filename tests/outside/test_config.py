@@ -21,6 +21,7 @@ ONLY_OURS = {
         "key-memory-histograms",
         "lookahead",
     ],
+    "files that lead back to earlier moments": ["aof-increment-size", "aof-retention-size", "aof-retention-time"],
     "names with a hyphen, as 7.2 has them": [
         "server-cpulist",
         "bio-cpulist",

@@ -1,0 +1,427 @@
+"""The append-only file: written, read again, rewritten, damaged, and exchanged with Debian's redis-server."""
+
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+
+import harness
+import pytest
+from dataset import LIMITS, content, fill
+from harness import wait_until
+
+ON = {"appendonly": "yes", "appendfsync": "always", **LIMITS}
+
+
+def digest(connection):
+    return bytes(connection.call("DEBUG", "DIGEST"))
+
+
+def folder_of(server):
+    return server.folder / "appendonlydir"
+
+
+def files(server):
+    return sorted(name for name in os.listdir(folder_of(server)) if not name.startswith("temp-"))
+
+
+def manifest(server):
+    return (folder_of(server) / "appendonly.aof.manifest").read_text()
+
+
+def increment(server):
+    """The one that is written now."""
+    lines = [line.split() for line in manifest(server).splitlines()]
+    return folder_of(server) / [words[1] for words in lines if "i" in words][-1]
+
+
+def again(start, server, **options):
+    """Another process on the same folder."""
+    other = start(dir=server.folder, **{**ON, **options})
+    other.folder = server.folder
+    return other
+
+
+def kill(server):
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+
+
+def persistence(server):
+    return server.info("persistence")
+
+
+def rewrite(server, connection):
+    before = int(persistence(server)["aof_rewrites"])
+    assert connection.call("BGREWRITEAOF") == b"Background append only file rewriting started"
+    assert wait_until(lambda: int(persistence(server)["aof_rewrites"]) == before + 1)
+
+
+def test_fresh_folder(start):
+    server = start(**ON)
+    assert files(server) == ["appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof", "appendonly.aof.manifest"]
+    fields = persistence(server)
+    assert fields["aof_enabled"] == "1"
+    assert fields["aof_last_write_status"] == "ok"
+    assert "aof_current_size" in fields
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec", "no"])
+@pytest.mark.parametrize("end", ["kill", "shutdown"])
+def test_everything_comes_back(start, policy, end):
+    server = start(**{**ON, "appendfsync": policy})
+    connection = server.connect()
+    fill(connection)
+    expected, seen = digest(connection), content(connection)
+    if end == "shutdown":
+        connection.send(harness.encode("SHUTDOWN"))
+        assert server.wait() == 0
+    else:
+        if policy != "always":
+            assert wait_until(lambda: persistence(server)["aof_buffer_length"] == "0")
+        kill(server)
+    connection = again(start, server).connect()
+    assert digest(connection) == expected
+    assert content(connection) == seen
+
+
+def test_rewriting_while_written(start):
+    server = start(**{**ON, "appendfsync": "everysec"})
+    connection, writer = server.connect(), server.connect()
+    fill(connection)
+    stop = threading.Event()
+
+    def write():
+        count = 0
+        while not stop.is_set():
+            writer.call("SET", f"w:{count % 1000}", count)
+            writer.call("RPUSH", "w:list", count)
+            writer.call("ZINCRBY", "zset:big", 1, f"{count % 50}")
+            count += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    for _ in range(5):
+        rewrite(server, connection)
+    stop.set()
+    thread.join()
+    rewrite(server, connection)
+    connection.call("SET", "last", 1)
+    expected = digest(connection)
+    assert wait_until(lambda: len(files(server)) == 3)
+    connection.send(harness.encode("SHUTDOWN"))
+    assert server.wait() == 0
+    assert digest(again(start, server).connect()) == expected
+
+
+def test_automatic_rewriting(start):
+    server = start(**{**ON, "auto-aof-rewrite-min-size": "64kb", "appendfsync": "no"})
+    connection = server.connect()
+    for i in range(3000):
+        connection.call("SET", "key", "x" * 100 + str(i))
+    assert wait_until(lambda: int(persistence(server)["aof_rewrites"]) > 1)
+    assert wait_until(lambda: int(persistence(server)["aof_current_size"]) < 64 << 10)
+
+
+def test_increments_roll_and_history_is_kept_or_not(start):
+    server = start(**{**ON, "aof-increment-size": "10kb", "aof-retention-size": "1gb"})
+    connection = server.connect()
+
+    def write():
+        for i in range(300):
+            connection.call("SET", f"key:{i}", "x" * 30)
+        return manifest(server).count(" type i") > 3
+
+    assert wait_until(write, seconds=20)
+    expected = digest(connection)
+    rewrite(server, connection)
+    assert wait_until(lambda: manifest(server).count(" type h") > 3)
+    assert len(files(server)) > 5
+    connection.call_ok("CONFIG", "SET", "aof-retention-size", 0)
+    rewrite(server, connection)
+    assert wait_until(lambda: len(files(server)) == 3)
+    assert wait_until(lambda: " type h" not in manifest(server))
+    kill(server)
+    assert digest(again(start, server).connect()) == expected
+
+
+def test_switched_at_run_time(start):
+    server = start(**{**ON, "appendonly": "no"})
+    connection = server.connect()
+    fill(connection)
+    connection.call_ok("CONFIG", "SET", "appendonly", "yes")
+    connection.call("SET", "during", 1)
+    assert wait_until(lambda: persistence(server)["aof_rewrite_in_progress"] == "0")
+    connection.call("SET", "after", 1)
+    expected = digest(connection)
+    connection.call_ok("CONFIG", "SET", "appendonly", "no")
+    assert persistence(server)["aof_enabled"] == "0"
+    connection.call("SET", "not written down", 1)
+    kill(server)
+    server = again(start, server)
+    connection = server.connect()
+    assert digest(connection) == expected
+    connection.call_ok("CONFIG", "SET", "appendonly", "no")
+    connection.call("SET", "again", 1)
+    connection.call_ok("CONFIG", "SET", "appendonly", "yes")
+    expected = digest(connection)
+    assert wait_until(lambda: persistence(server)["aof_rewrite_in_progress"] == "0" and len(files(server)) == 3)
+    kill(server)
+    assert digest(again(start, server).connect()) == expected
+
+
+def test_rewriting_while_it_is_off(start):
+    server = start(**{**ON, "appendonly": "no"})
+    connection = server.connect()
+    fill(connection)
+    rewrite(server, connection)
+    assert files(server) == ["appendonly.aof.1.base.rdb", "appendonly.aof.manifest"]
+    expected = digest(connection)
+    kill(server)
+    assert digest(again(start, server).connect()) == expected
+
+
+def test_dump_is_taken_where_there_is_no_log(start):
+    server = start(**{**ON, "appendonly": "no"})
+    connection = server.connect()
+    fill(connection)
+    connection.call_ok("SAVE")
+    expected = digest(connection)
+    kill(server)
+    server = again(start, server)
+    connection = server.connect()
+    assert digest(connection) == expected
+    assert "There is no append only file yet" in server.log()
+    connection.call("SET", "more", 1)
+    expected = digest(connection)
+    kill(server)
+    os.remove(server.folder / "dump.rdb")
+    assert digest(again(start, server).connect()) == expected
+
+
+def test_loadaof(start):
+    server = start(**{**ON, "appendfsync": "no"})
+    connection = server.connect()
+    fill(connection)
+    before = digest(connection)
+    connection.call_ok("DEBUG", "LOADAOF")
+    assert digest(connection) == before
+    connection.call("SET", "more", 1)
+    before = digest(connection)
+    connection.call_ok("DEBUG", "LOADAOF")
+    assert digest(connection) == before
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_folder_of_redis(start, preamble):
+    theirs = start(command=harness.peer_command(), **{**ON, "aof-use-rdb-preamble": preamble})
+    connection = theirs.connect()
+    fill(connection)
+    connection.call("BGREWRITEAOF")
+    assert wait_until(lambda: persistence(theirs)["aof_rewrite_in_progress"] == "0")
+    connection.call("SET", "more", 1)
+    connection.call("EXPIRE", "list:big", 10000)
+    connection.call("MULTI")
+    connection.call("INCR", "in a unit")
+    connection.call("INCR", "in a unit")
+    connection.call("EXEC")
+    expected = content(connection)
+    theirs.stop()
+    ours = again(start, theirs)
+    connection = ours.connect()
+    assert content(connection) == expected
+    connection.call("SET", "ours", 1)
+    connection.call("LPOP", "list:big", 5)
+    expected = content(connection)
+    ours.stop()
+    theirs = again(start, ours, command=harness.peer_command())
+    assert content(theirs.connect()) == expected
+
+
+def test_our_folder_in_redis(start):
+    ours = start(**ON)
+    connection = ours.connect()
+    fill(connection)
+    rewrite(ours, connection)
+    connection.call("SPOP", "set:big", 10)
+    connection.call("INCRBYFLOAT", "float", 0.1)
+    connection.call("SET", "expires", 1, "PX", 100000)
+    expected = content(connection)
+    ours.stop()
+    theirs = again(start, ours, command=harness.peer_command())
+    assert content(theirs.connect()) == expected
+
+
+@pytest.mark.parametrize("with_preamble", [False, True])
+def test_old_single_file_is_taken_over(start, tmp_path, with_preamble):
+    theirs = start(command=harness.peer_command(), **{**ON, "aof-use-rdb-preamble": "yes"})
+    connection = theirs.connect()
+    fill(connection)
+    if with_preamble:
+        connection.call("BGREWRITEAOF")
+        assert wait_until(lambda: persistence(theirs)["aof_rewrite_in_progress"] == "0")
+        connection.call("SET", "more", 1)
+    expected = content(connection)
+    theirs.stop()
+    parts = [line.split()[1] for line in manifest(theirs).splitlines()]
+    whole = b"".join((folder_of(theirs) / part).read_bytes() for part in parts)
+    if not with_preamble:
+        whole = (folder_of(theirs) / parts[-1]).read_bytes()
+    (tmp_path / "appendonly.aof").write_bytes(whole)
+    ours = start(dir=tmp_path, **ON)
+    connection = ours.connect()
+    assert content(connection) == expected
+    assert "Successfully migrated" in ours.log()
+    connection.call("SET", "and on", 1)
+    expected = content(connection)
+    kill(ours)
+    connection = start(dir=tmp_path, **ON).connect()
+    assert content(connection) == expected
+    assert not (tmp_path / "appendonly.aof").exists()
+
+
+def small(start, **options):
+    server = start(**{**ON, **options})
+    connection = server.connect()
+    for i in range(20):
+        connection.call("SET", f"key:{i}", i)
+    kill(server)
+    return server
+
+
+def test_torn_tail_is_cut(start):
+    server = small(start)
+    file = increment(server)
+    whole = file.read_bytes()
+    for size in sorted(random.sample(range(len(whole) - 200, len(whole)), 10)):
+        file.write_bytes(whole[:size])
+        one = again(start, server)
+        connection = one.connect()
+        keys = connection.call("DBSIZE")
+        assert 17 <= keys <= 20
+        assert [connection.call("GET", f"key:{i}") for i in range(keys)] == [str(i).encode() for i in range(keys)]
+        connection.call_ok("SET", "on", 1)
+        kill(one)
+        two = again(start, server)
+        assert two.connect().call("DBSIZE") == keys + 1
+        kill(two)
+
+
+def test_torn_tail_ends_the_start_when_told_so(start):
+    server = small(start)
+    file = increment(server)
+    file.write_bytes(file.read_bytes()[:-3])
+    one = start(wait=False, dir=server.folder, **{**ON, "aof-load-truncated": "no"})
+    assert one.wait() == 1
+    assert "Unexpected end of file reading the append only file" in one.log()
+    assert "--fix" in one.log()
+
+
+def test_rot_ends_the_start(start):
+    server = small(start)
+    file = increment(server)
+    whole = bytearray(file.read_bytes())
+    place = whole.index(b"key:7")
+    whole[place] ^= 1
+    file.write_bytes(whole)
+    one = start(wait=False, dir=server.folder, **ON)
+    assert one.wait() == 1
+    assert "Bad file format reading the append only file" in one.log()
+    assert bytes(whole) == file.read_bytes()
+
+
+def test_missing_file_ends_the_start(start):
+    server = small(start)
+    increment(server).unlink()
+    one = start(wait=False, dir=server.folder, **ON)
+    assert one.wait() == 1
+    assert "doesn't exist" in one.log()
+
+
+def test_a_manifest_that_is_none_ends_the_start(start):
+    server = small(start)
+    (folder_of(server) / "appendonly.aof.manifest").write_text("file\n")
+    one = start(wait=False, dir=server.folder, **ON)
+    assert one.wait() == 1
+    assert "manifest" in one.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs to mount a small disk")
+def test_full_disk(start, tmp_path):
+    if os.system(f"mount -t tmpfs -o size=2m tmpfs {tmp_path} 2>/dev/null") != 0:
+        pytest.skip("may not mount")
+    try:
+        server = start(dir=tmp_path, **ON)
+        connection = server.connect(timeout=60)
+        (tmp_path / "ballast").write_bytes(b"x" * (1 << 20))
+        acknowledged = 0
+        pending = server.connect(timeout=60)
+        for i in range(3000):
+            pending.send(harness.encode("SET", f"key:{i}", "x" * 1000))
+        assert wait_until(lambda: persistence(server)["aof_last_write_status"] == "err")
+        assert connection.call("SET", "no", 1).startswith(b"MISCONF Errors writing to the AOF file")
+        assert connection.call("GET", "no") is None
+        (tmp_path / "ballast").unlink()
+        (tmp_path / "ballast").write_bytes(b"")
+        os.system(f"mount -o remount,size=64m {tmp_path}")
+        assert wait_until(lambda: persistence(server)["aof_last_write_status"] == "ok")
+        for i in range(3000):
+            reply = pending.read()
+            acknowledged += reply == b"OK"
+            assert reply == b"OK" or reply.startswith(b"MISCONF")
+        connection.call_ok("SET", "yes", 1)
+        keys = connection.call("DBSIZE")
+        assert keys == acknowledged + 1
+        expected = digest(connection)
+        kill(server)
+        again_server = start(dir=tmp_path, **ON)
+        assert digest(again_server.connect()) == expected
+        kill(again_server)
+    finally:
+        os.system(f"umount -l {tmp_path}")
+
+
+@pytest.mark.parametrize("policy", ["always", "everysec"])
+def test_kills(start, policy):
+    """Writers note what was acknowledged; the server is killed; all of it is there, and nothing is half there."""
+    server = start(**{**ON, "appendfsync": policy, "auto-aof-rewrite-min-size": "100kb"})
+    counters = [0] * 4
+    acknowledged = [(0, 0.0)] * 4
+
+    def write(number, connection):
+        try:
+            while True:
+                count = counters[number] = counters[number] + 1
+                connection.call("MSET", f"a:{number}", count, f"b:{number}", count)
+                if count % 10 == 0:
+                    connection.call("APPEND", f"c:{number}", "x" * 100)
+                acknowledged[number] = (count, time.monotonic())
+        except (OSError, harness.Closed):
+            pass
+
+    for _ in range(8):
+        history = []
+        threads = [threading.Thread(target=write, args=(n, server.connect())) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + random.uniform(0.05, 0.6)
+        while time.monotonic() < end:
+            history.append((time.monotonic(), [count for count, _ in acknowledged]))
+            time.sleep(0.002)
+        if policy == "always":
+            sure = None
+        else:
+            old = [counts for moment, counts in history if moment < time.monotonic() - 2]
+            sure = old[-1] if old else [0] * 4
+        kill(server)
+        for thread in threads:
+            thread.join()
+        server = again(start, server, appendfsync=policy)
+        connection = server.connect()
+        for number in range(4):
+            a, b = (int(connection.call("GET", f"{name}:{number}") or 0) for name in "ab")
+            assert a == b <= counters[number]
+            assert a >= (acknowledged[number][0] if sure is None else sure[number])
+            counters[number] = a

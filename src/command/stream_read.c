@@ -39,6 +39,11 @@ static bool take_count(struct call *call, uint32_t index, struct reading *readin
 }
 
 static bool take_block(struct call *call, uint32_t index, struct reading *reading) {
+    if (call->session->flags & SESSION_SCRIPT) {
+        call_error(call, "ERR %s command is not allowed with BLOCK option from scripts",
+                   reading->by_group ? "xreadgroup" : "xread");
+        return false;
+    }
     if (!call_parse_i64(call, index, &reading->block_ms,
                         "ERR timeout is not an integer or out of range"))
         return false;

@@ -59,6 +59,12 @@ void call_error(struct call *call, const char *format, ...) {
     reply_error(call->reply, bytes_make(text, size));
 }
 
+void call_error_text(struct call *call, struct bytes text, bool counts) {
+    call->failed = true;
+    if (counts) count_error(&call->server->statistics, text);
+    reply_error(call->reply, text);
+}
+
 void call_error_syntax(struct call *call) {
     call_error(call, "ERR syntax error");
 }

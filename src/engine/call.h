@@ -47,6 +47,8 @@ struct call {
 
 /* "ERR ..." or another code word first. */
 __attribute__((format(printf, 2, 3))) void call_error(struct call *call, const char *format, ...);
+/* A whole error of any length; `counts` is false for one that was counted before. */
+void call_error_text(struct call *call, struct bytes text, bool counts);
 void call_error_syntax(struct call *call);     /* ERR syntax error */
 void call_error_integer(struct call *call);    /* ERR value is not an integer or out of range */
 void call_error_wrong_type(struct call *call); /* WRONGTYPE ... */

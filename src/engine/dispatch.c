@@ -106,6 +106,12 @@ static bool refused_by_state(struct call *call) {
         call_error(call, "LOADING Redis is loading the dataset in memory");
         return true;
     }
+    if (unlikely(server->scripting.busy) && !(flags & COMMAND_ALLOW_BUSY) &&
+        !(call->session->flags & SESSION_INTERNAL)) {
+        call_error(call, "BUSY Redis is busy running a script. You can only call SCRIPT KILL or "
+                         "SHUTDOWN NOSAVE.");
+        return true;
+    }
     call->refuses_unit = false;
     return false;
 }
@@ -141,9 +147,13 @@ static bool refused(struct call *call, const struct command *container) {
         call_error(call, "ERR Command not allowed inside a transaction");
         return true;
     }
+    return dispatch_refused_by_state(call);
+}
+
+bool dispatch_refused_by_state(struct call *call) {
     const struct server *server = call->server;
     return (unlikely(server->saving.failed) || unlikely(server->loading) ||
-            unlikely(server->appending.refuses)) &&
+            unlikely(server->scripting.busy) || unlikely(server->appending.refuses)) &&
            refused_by_state(call);
 }
 

@@ -17,6 +17,10 @@ void dispatch(struct session *session, const struct command *command, struct req
  * effects go to the journal, and its reply to call->reply. */
 void dispatch_in_unit(struct call *call);
 
+/* The server's state (loading, the disk, a script that runs for long) does not let the command run:
+ * then the reply is that error. */
+bool dispatch_refused_by_state(struct call *call);
+
 /* Run what the session holds, as far as it may run now: not while it waits for a key. */
 void dispatch_held(struct session *session);
 

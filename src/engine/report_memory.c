@@ -128,16 +128,20 @@ static void append_usage(struct report *report, const struct report_memory *memo
 }
 
 static void append_scripts(struct report *report) {
-    static const char *const counts[] = {"used_memory_scripts_eval", "number_of_cached_scripts",
-                                         "number_of_functions",      "number_of_libraries",
-                                         "used_memory_vm_functions", NULL};
-    report_number(report, "used_memory_lua", 0);
-    report_number(report, "used_memory_vm_eval", 0);
-    report_human(report, "used_memory_lua_human", 0);
-    report_zeros(report, counts);
-    append_both(report, "used_memory_vm_total", 0);
-    report_number(report, "used_memory_functions", 0);
-    append_both(report, "used_memory_scripts", 0);
+    const struct scripting *scripting = &report->server->scripting;
+    struct scripting_report scripts = {0};
+    if (scripting->measure) scripting->measure(scripting->host, &scripts);
+    report_number(report, "used_memory_lua", scripts.eval_bytes);
+    report_number(report, "used_memory_vm_eval", scripts.eval_bytes);
+    report_human(report, "used_memory_lua_human", scripts.eval_bytes);
+    report_number(report, "used_memory_scripts_eval", scripts.cache_bytes);
+    report_number(report, "number_of_cached_scripts", scripts.scripts);
+    report_number(report, "number_of_functions", scripts.functions);
+    report_number(report, "number_of_libraries", scripts.libraries);
+    report_number(report, "used_memory_vm_functions", scripts.function_bytes);
+    append_both(report, "used_memory_vm_total", scripts.eval_bytes + scripts.function_bytes);
+    report_number(report, "used_memory_functions", scripts.library_bytes);
+    append_both(report, "used_memory_scripts", scripts.cache_bytes + scripts.library_bytes);
 }
 
 static void append_ratios(struct report *report, const struct report_memory *memory) {

@@ -26,6 +26,12 @@ static void append_rates(struct report *report) {
     report_text(report, "instantaneous_output_repl_kbps", "0.00");
 }
 
+static uint64_t evicted_scripts(const struct server *server) {
+    struct scripting_report scripts = {0};
+    if (server->scripting.measure) server->scripting.measure(server->scripting.host, &scripts);
+    return scripts.scripts_evicted;
+}
+
 static void append_removed(struct report *report) {
     const struct statistics *counted = &report->server->statistics;
     report_number(report, "expired_subkeys", counted->expired_fields);
@@ -35,7 +41,7 @@ static void append_removed(struct report *report) {
     report_number(report, "expire_cycle_cpu_milliseconds", counted->expire_us / 1000);
     report_number(report, "evicted_keys", counted->evicted_keys);
     report_number(report, "evicted_clients", counted->evicted_clients);
-    report_number(report, "evicted_scripts", 0);
+    report_number(report, "evicted_scripts", evicted_scripts(report->server));
     report_number(report, "total_eviction_exceeded_time", 0);
     report_number(report, "current_eviction_exceeded_time", 0);
     report_number(report, "keyspace_hits", counted->hits);

@@ -186,6 +186,7 @@ void server_close(struct server *server) {
     saving_cancel(server);
     appending_close(server);
     server->io->operations->finish_work(server->io);
+    if (server->scripting.host) server->scripting.close(server->scripting.host);
     waiting_release(&server->waiting);
     watching_release(&server->watching);
     keyspace_release(&server->keyspace);
@@ -201,10 +202,17 @@ void server_close(struct server *server) {
 /* ---- sessions ---- */
 
 void server_close_marked(struct server *server) {
-    while (server->close_first) {
-        struct session *session = server->close_first;
-        server->close_first = session->close_next;
-        session_close(session);
+    struct session *next = server->close_first;
+    server->close_first = NULL;
+    while (next) {
+        struct session *session = next;
+        next = session->close_next;
+        if (unlikely(session->flags & SESSION_PINNED)) {
+            session->close_next = server->close_first;
+            server->close_first = session;
+        } else {
+            session_close(session);
+        }
     }
 }
 
@@ -353,6 +361,16 @@ void server_turn(struct server *server) {
     server->load.busy_us += took;
     if (took > (int64_t)server->statistics.turn_us_max)
         server->statistics.turn_us_max = (uint64_t)took;
+}
+
+void server_serve_others(struct server *server) {
+    struct io_event events[TURN_EVENTS];
+    int count = io_wait(server->io, events, TURN_EVENTS, 0);
+    take_time(server);
+    for (int i = 0; i < count; i++)
+        handle_event(server, &events[i]);
+    turn_batches(server);
+    if (server->accept_from) accept_waiting(server);
 }
 
 int server_run(struct server *server) {

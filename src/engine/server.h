@@ -8,6 +8,7 @@
 #include "engine/appending.h"
 #include "engine/loading.h"
 #include "engine/saving.h"
+#include "engine/scripting.h"
 #include "engine/session.h"
 #include "engine/statistics.h"
 #include "engine/turn.h"
@@ -83,6 +84,7 @@ struct server {
     struct waiting waiting;
     struct watching watching;
     uint32_t interests; /* of enum server_interest */
+    struct scripting scripting;
     struct statistics statistics;
     struct server_random random;
 
@@ -160,6 +162,8 @@ int server_run(struct server *server);
  * ready. */
 void server_turn(struct server *server);
 void server_close(struct server *server);
+/* Serve whoever has something, while a command is running (turn.h, interrupts). */
+void server_serve_others(struct server *server);
 
 /* Ask for a shutdown, with SHUTDOWN_SAVE and such (engine/config.h). */
 void server_stop(struct server *server, int exit_code, uint32_t flags);

@@ -35,7 +35,10 @@ enum session_flag {
     SESSION_AWAITS_HORIZON = 1 << 17, /* in the server's list of those whose replies wait */
     SESSION_IN_OUTBOX = 1 << 15,      /* its reply is being written into the outbox, not a chunk */
     SESSION_RESUMED = 1 << 16, /* stands in the list of sessions that have waited (waiting.h) */
-    SESSION_MULTI = 1 << 18,   /* between MULTI and EXEC (transaction.h) */
+    SESSION_SCRIPT = 1 << 22,  /* runs the commands of scripts */
+    SESSION_PINNED =
+        1 << 21, /* of a batch that is interrupted (turn.h): not closed before its end */
+    SESSION_MULTI = 1 << 18,        /* between MULTI and EXEC (transaction.h) */
     SESSION_MULTI_BROKEN = 1 << 19, /* something could not be queued */
     SESSION_WATCH_BROKEN = 1 << 20, /* a key that it watched was changed (watching.h) */
     /* Of any of these a request needs another way through dispatch.c. */

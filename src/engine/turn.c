@@ -54,17 +54,19 @@ static struct session *dequeue(struct turn *turn) {
     return session;
 }
 
+static void leave_line(struct turn *turn, struct session *session) {
+    struct session **link = &turn->queue_first, *before = NULL;
+    while (*link != session) {
+        before = *link;
+        link = &before->queue_next;
+    }
+    *link = session->queue_next;
+    if (turn->queue_last == session) turn->queue_last = before;
+}
+
 void turn_forget(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
-    if (session->flags & SESSION_QUEUED) {
-        struct session **link = &turn->queue_first, *before = NULL;
-        while (*link != session) {
-            before = *link;
-            link = &before->queue_next;
-        }
-        *link = session->queue_next;
-        if (turn->queue_last == session) turn->queue_last = before;
-    }
+    if (session->flags & SESSION_QUEUED) leave_line(turn, session);
     if (session->flags & SESSION_FLUSHING) {
         struct session **link = &turn->flush_first;
         while (*link != session)
@@ -304,10 +306,17 @@ static void flush_all(struct server *server) {
     }
 }
 
+/* An interrupted turn commits when it goes on. */
+static void commit(struct server *server) {
+    if (unlikely(server->turn.interrupted)) return;
+    journal_commit(&server->journal);
+    appending_step(&server->appending, server->monotonic_us);
+}
+
 /* The outbox is half full: send what the batch's first sessions have, while it is still in the
  * cache, and begin it anew. */
 static void empty_outbox(struct server *server) {
-    journal_commit(&server->journal);
+    commit(server);
     flush_all(server);
     server->turn.outbox_used = 0;
     server->turn.ticks = io_ticks(server->io);
@@ -422,12 +431,80 @@ void turn_batches(struct server *server) {
         uint32_t count = fill_batch(server, batch, last, &at_end);
         if (turn->item_count > 1) prefetch(server);
         execute(server);
-        journal_commit(&server->journal);
-        appending_step(&server->appending, server->monotonic_us);
+        commit(server);
         flush_all(server);
         end_batch(server, batch, count);
         if (turn->queue_first && turn_time_over(server)) break;
     }
     flush_all(server);
     server_close_marked(server);
+}
+
+/* ---- interrupts ---- */
+
+/* Lists of sessions go from one turn to another. */
+static void move_lists(struct turn *to, struct turn *from) {
+    to->queue_first = from->queue_first;
+    to->queue_last = from->queue_last;
+    to->flush_first = from->flush_first;
+    to->horizon_first = from->horizon_first;
+    from->queue_first = from->queue_last = from->flush_first = from->horizon_first = NULL;
+}
+
+/* Requests of the batch behind those of the session whose command runs. */
+static void run_rest(struct turn *outer) {
+    const struct turn_item *current = outer->executing_item;
+    if (!current) return;
+    uint32_t first = (uint32_t)(current - outer->items) + 1, count = outer->item_count;
+    while (first < count && outer->items[first].session == outer->executing)
+        first++;
+    outer->item_count = first;
+    for (uint32_t i = first; i < count;) {
+        struct session *session = outer->items[i].session;
+        session_reply_begin(session);
+        for (; i < count && outer->items[i].session == session; i++) {
+            struct turn_item *item = &outer->items[i];
+            dispatch(session, item->command, &item->request, item->hashes);
+            request_release(&item->request);
+        }
+        finish_session(session);
+    }
+}
+
+void turn_interrupt_begin(struct server *server) {
+    struct turn *outer = memory_alloc(sizeof *outer);
+    INVARIANT(!server->turn.interrupted);
+    for (uint32_t i = 0; i < server->session_count; i++) {
+        struct session *session = server->sessions[i];
+        if (session->flags & SESSION_IN_BATCH || !server->turn.executing)
+            session->flags |= SESSION_PINNED;
+    }
+    *outer = server->turn;
+    turn_init(&server->turn);
+    move_lists(&server->turn, outer);
+    server->turn.interrupted = outer;
+    server->turn.ticks = io_ticks(server->io);
+    /* In no line, though it seems to be: nobody puts it in one. */
+    if (outer->writer->flags & SESSION_QUEUED) leave_line(&server->turn, outer->writer);
+    outer->writer->flags |= SESSION_QUEUED;
+    run_rest(outer);
+    flush_all(server);
+}
+
+void turn_interrupt(struct server *server) {
+    server_serve_others(server);
+}
+
+void turn_interrupt_end(struct server *server) {
+    struct turn *outer = server->turn.interrupted;
+    struct session *writer = outer->writer;
+    move_lists(outer, &server->turn);
+    turn_release(&server->turn);
+    server->turn = *outer;
+    memory_free(outer);
+    server->turn.ticks = io_ticks(server->io);
+    for (uint32_t i = 0; i < server->session_count; i++)
+        server->sessions[i]->flags &= ~(uint32_t)SESSION_PINNED;
+    writer->flags &= ~(uint32_t)SESSION_QUEUED;
+    turn_enqueue(server, writer);
 }

@@ -66,6 +66,7 @@ struct turn {
     struct session *writer;    /* whose reply is being written */
     struct session *executing; /* for the crash report */
     const struct turn_item *executing_item;
+    struct turn *interrupted; /* the one that was put aside; NULL: none */
 };
 
 void turn_init(struct turn *turn);
@@ -80,4 +81,15 @@ void turn_enqueue(struct server *server, struct session *session);
 /* Serve the sessions in line, each once, until the turn's time is over. Those with more work are in
  * line again afterwards. */
 void turn_batches(struct server *server);
+
+/* ---- interrupts ----
+ *
+ * A command that runs for long (a script) may let others be served in between: the turn at hand is
+ * put aside and another takes its place, with buffers of its own. What the batch's other sessions
+ * had sent is run first, so that each session's requests stay in order. The session whose command
+ * runs is left alone; nothing is handed to the journal's readers. Commands refuse by themselves
+ * what may not run then (dispatch.c: busy). */
+void turn_interrupt_begin(struct server *server);
+void turn_interrupt(struct server *server);
+void turn_interrupt_end(struct server *server);
 #endif

@@ -46,7 +46,7 @@ static void insert_multi(struct journal *journal) {
 
 void journal_append(struct journal *journal, uint32_t database, const struct bytes *argv,
                     size_t argc) {
-    if (!journal_active(journal)) return;
+    if (!journal_active(journal) || journal->muted) return;
     select_database(journal, database);
     if (journal->unit_depth > 0) {
         journal->unit_count++;
@@ -68,6 +68,15 @@ static void close_unit(struct journal *journal) {
 void journal_end_unit(struct journal *journal) {
     INVARIANT(journal->unit_depth > 0);
     if (--journal->unit_depth == 0) close_unit(journal);
+}
+
+void journal_abandon_unit(struct journal *journal) {
+    INVARIANT(journal->unit_depth > 0);
+    journal->muted = true;
+    if (journal->unit_count == 0) return;
+    journal->offset -= journal->pending.size - journal->unit_start;
+    journal->pending.size = journal->unit_start;
+    journal->unit_count = 0;
 }
 
 void journal_commit(struct journal *journal) {

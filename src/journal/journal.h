@@ -31,6 +31,7 @@ struct journal {
                              */
     struct buffer pending;  /* [committed, offset) */
     int64_t database;       /* that the last command was for, -1: unknown, SELECT comes first */
+    bool muted;             /* what is appended is left out: redis.set_repl(REPL_NONE) */
     uint32_t unit_depth;    /* units that were begun and not ended, one inside another; 0: none */
     uint32_t unit_count;    /* commands in it so far */
     size_t unit_start;      /* where in pending its first command begins */
@@ -57,6 +58,9 @@ void journal_end_unit(struct journal *journal);
 void journal_forget_database(struct journal *journal);
 /* Go on with a history that was read from files; nothing is pending. */
 void journal_continue(struct journal *journal, uint64_t offset);
+/* The server ends in the middle of a unit: what was appended since it was begun is forgotten, and
+ * nothing more is taken. */
+void journal_abandon_unit(struct journal *journal);
 /* Hand what is pending to every reader. */
 void journal_commit(struct journal *journal);
 

@@ -12,6 +12,7 @@ import harness
 
 # Directives that the peer (7.0) does not have, and why we do.
 ONLY_OURS = {
+    "a bound for Lua's memory, which Redis has not": ["script-max-memory"],
     "7.2": ["locale-collate", "cluster-announce-human-nodename", "set-max-listpack-entries", "set-max-listpack-value"],
     "7.4": ["max-new-connections-per-cycle", "max-new-tls-connections-per-cycle", "hide-user-data-from-log"],
     "8": [

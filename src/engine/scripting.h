@@ -1,0 +1,26 @@
+/* scripting.h: what the engine knows of scripts: src/script is above it, and says here how it is to
+ * be reached. All zero while no host is attached. */
+#ifndef REDSTART_ENGINE_SCRIPTING_H
+#define REDSTART_ENGINE_SCRIPTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct script_host;
+
+struct scripting_report {
+    size_t eval_bytes, function_bytes; /* of the Lua states */
+    size_t cache_bytes;                /* texts of scripts */
+    size_t library_bytes;              /* texts of libraries of functions */
+    uint64_t scripts, scripts_evicted, libraries, functions;
+};
+
+struct scripting {
+    struct script_host *host;
+    bool busy; /* a script has been running for too long: others are told so */
+    void (*measure)(const struct script_host *host, struct scripting_report *report);
+    void (*close)(struct script_host *host);
+};
+
+#endif

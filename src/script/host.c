@@ -1,0 +1,98 @@
+/* host.c: what runs scripts, from the server's start to its end; and compiling. */
+#include "script/host.h"
+
+#include "base/invariant.h"
+#include "base/memory.h"
+#include "engine/server.h"
+#include <lauxlib.h>
+
+/* ---- where commands of scripts write their replies ---- */
+
+static void sink_grow(struct reply *reply, size_t size) {
+    struct script_host *host = reply->context;
+    host->sink.size = (size_t)(reply->cursor - host->sink.data);
+    reply->cursor = buffer_reserve(&host->sink, size);
+    reply->end = host->sink.data + host->sink.capacity;
+}
+
+static void open_sink(struct script_host *host) {
+    buffer_reserve(&host->sink, SCRIPT_SINK_KEPT);
+    host->reply = (struct reply){.cursor = host->sink.data,
+                                 .end = host->sink.data + host->sink.capacity,
+                                 .protocol = 2,
+                                 .grow = sink_grow,
+                                 .context = host};
+}
+
+/* ---- compiling ---- */
+
+/* Gives Lua a blank before the text, so that it is never taken for bytecode. */
+struct source {
+    struct bytes text;
+    bool begun;
+};
+
+static const char *read_source(lua_State *lua, void *context, size_t *size) {
+    struct source *source = context;
+    (void)lua;
+    if (!source->begun) {
+        source->begun = true;
+        *size = 1;
+        return " ";
+    }
+    struct bytes text = source->text;
+    source->text = bytes_make(NULL, 0);
+    *size = text.size;
+    return text.data;
+}
+
+int script_load_text(lua_State *lua, struct bytes text, const char *name) {
+    struct source source = {.text = text};
+    return lua_load(lua, read_source, &source, name);
+}
+
+const char *script_compile(struct script_vm *vm, struct bytes text, const char *name) {
+    vm->limited = true;
+    int status = script_load_text(vm->lua, text, name);
+    vm->limited = false;
+    return status == 0 ? NULL : lua_tostring(vm->lua, -1);
+}
+
+/* ---- life ---- */
+
+static void measure(const struct script_host *host, struct scripting_report *report) {
+    *report = (struct scripting_report){
+        .eval_bytes = host->eval ? host->eval->bytes : 0,
+        .function_bytes = host->functions ? host->functions->bytes : 0,
+        .cache_bytes = host->cache.bytes,
+        .scripts = host->cache.count,
+        .scripts_evicted = host->cache.evicted,
+    };
+}
+
+static void close(struct script_host *host) {
+    if (host->eval) script_vm_close(host->eval);
+    script_cache_release(&host->cache);
+    if (host->functions) script_vm_close(host->functions);
+    buffer_release(&host->sink);
+    memory_free(host->argv);
+    memory_free(host->numbers);
+    memory_free(host);
+}
+
+struct script_host *script_host_of(struct server *server) {
+    if (likely(server->scripting.host != NULL)) return server->scripting.host;
+    struct script_host *host = memory_alloc_zeroed(1, sizeof *host);
+    host->server = server;
+    script_cache_init(&host->cache);
+    open_sink(host);
+    host->session = (struct session){.server = server,
+                                     .socket = IO_NONE,
+                                     .flags = SESSION_INTERNAL | SESSION_SCRIPT,
+                                     .protocol = 2,
+                                     .authenticated = true};
+    server->scripting.host = host;
+    server->scripting.measure = measure;
+    server->scripting.close = close;
+    return host;
+}

@@ -201,6 +201,7 @@ static enum replay_result take_request(struct replay *replay, struct request *re
     replay->lines += 1 + 2 * (uint64_t)request->count;
     if (request->count == 0) {
         /* "*0": nothing */
+        if (replay->in_unit) return REPLAY_MORE;
     } else if (request->count == 1 && bytes_is(request->arguments[0], "multi")) {
         request_release(request);
         if (replay->in_unit) return judge_end(replay, "a unit inside a unit");

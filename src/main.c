@@ -7,6 +7,7 @@
 #include "io/process.h"
 #include "server/start.h"
 #include "tool/check/check.h"
+#include "tool/restore/restore.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,6 +34,7 @@ static const struct program {
     {"check", NULL, check_main, "checks RDB files and append-only files"},
     {"check-rdb", "redis-check-rdb", check_rdb_main, "checks RDB files"},
     {"check-aof", "redis-check-aof", check_aof_main, "checks append-only files"},
+    {"restore", NULL, restore_main, "makes a data folder as of a moment"},
     {"dump", NULL, NULL, "writes a dataset as text"},
     {"load", NULL, NULL, "loads such a text"},
     {"proxy", NULL, NULL, "one address for many servers"},

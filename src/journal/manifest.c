@@ -243,6 +243,12 @@ static void make_history(struct manifest *manifest, size_t index) {
 struct manifest_file *manifest_add_base(struct manifest *manifest, const char *log, bool is_rdb,
                                         uint64_t first_increment) {
     uint64_t sequence = ++manifest->base_sequence;
+    int64_t start_offset = -1;
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct manifest_file *other = &manifest->files[i];
+        if (other->type == MANIFEST_INCREMENT && other->sequence == first_increment)
+            start_offset = other->start_offset;
+    }
     while (manifest->count > 0) {
         const struct manifest_file *first = &manifest->files[0];
         bool is_old = first->type == MANIFEST_BASE ||
@@ -251,7 +257,7 @@ struct manifest_file *manifest_add_base(struct manifest *manifest, const char *l
         make_history(manifest, 0);
     }
     struct manifest_file file = {make_name(log, sequence, is_rdb ? "base.rdb" : "base.aof"),
-                                 sequence, MANIFEST_BASE, -1, -1};
+                                 sequence, MANIFEST_BASE, start_offset, -1};
     return add(manifest, &file);
 }
 

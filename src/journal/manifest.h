@@ -43,7 +43,8 @@ const struct manifest_file *manifest_base(const struct manifest *manifest);
 struct manifest_file *manifest_add_increment(struct manifest *manifest, const char *log,
                                              int64_t start_offset);
 /* The base before, if any, becomes history, and with it all increments of a number below
- * `first_increment`. */
+ * `first_increment`, at whose start_offset the base stands: so it can be told later which
+ * increments go on from a base of history. */
 struct manifest_file *manifest_add_base(struct manifest *manifest, const char *log, bool is_rdb,
                                         uint64_t first_increment);
 /* An old log, of one file, becomes the base. */

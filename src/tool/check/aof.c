@@ -3,15 +3,14 @@
 #include "tool/check/aof.h"
 
 #include "base/memory.h"
-#include "base/number.h"
 #include "journal/manifest.h"
 #include "journal/replay.h"
 #include "tool/check/rdb.h"
 #include "tool/common/files.h"
+#include "tool/common/log_folder.h"
 #include "tool/common/say.h"
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { COMMANDS_COUNTED = 64, COMMANDS_SHOWN = 10, NAME_MAX_SIZE = 32, STEP = 1000 };
@@ -63,24 +62,10 @@ static bool see_command(void *context, struct request *request, char *error, siz
     return true;
 }
 
-/* Milliseconds since 1970 that a line "#TS:1763712000" says; 0: it says nothing. */
-static int64_t timestamp_of(struct bytes line) {
-    static const char beginning[] = "#TS:";
-    enum { BEGINNING = sizeof beginning - 1 };
-    int64_t seconds = 0;
-    while (line.size > 0 && (line.data[line.size - 1] == '\n' || line.data[line.size - 1] == '\r'))
-        line.size--;
-    if (line.size <= BEGINNING || memcmp(line.data, beginning, BEGINNING) != 0) return 0;
-    number_parse_i64(bytes_make(line.data + BEGINNING, line.size - BEGINNING), &seconds);
-    return seconds > 0 && seconds < INT64_MAX / 1000 ? seconds * 1000 : 0;
-}
-
 static void see_line(void *context, struct bytes line) {
     struct examined *examined = context;
     struct annotation annotation;
-    int64_t time_ms = timestamp_of(line);
-    bool is_ours = annotation_parse(line, &annotation);
-    if (is_ours) time_ms = annotation.time_ms;
+    int64_t time_ms = log_line_time(line, &annotation);
     if (time_ms == 0) return;
     int64_t limit_s = examined->options->truncate_to;
     if (limit_s > 0 && time_ms / 1000 > limit_s && !examined->is_late) {
@@ -90,7 +75,7 @@ static void see_line(void *context, struct bytes line) {
     if (examined->is_late) return;
     if (examined->first_ms == 0) examined->first_ms = time_ms;
     examined->last_ms = time_ms;
-    if (!is_ours) return;
+    if (annotation.id[0] == 0) return;
     if (examined->last.id[0] == 0) examined->first_offset = annotation.offset;
     examined->last_offset = annotation.offset + annotation.bytes;
     examined->last = annotation;
@@ -313,6 +298,23 @@ static bool examine_listed(const struct check_aof_options *options, const struct
     return is_good;
 }
 
+/* The last file that a start needs and that is not empty: behind one that a crash has torn there
+ * may be another that was begun and could not be used. */
+static size_t last_index(struct io *io, const struct manifest *manifest, const char *folder,
+                         size_t needed) {
+    size_t last = needed - 1;
+    for (bool is_empty = true; is_empty && last > 0;) {
+        struct buffer path = {0};
+        struct io_file_status status = {0};
+        buffer_append_format(&path, "%s/%s", folder, manifest->files[last].name);
+        buffer_append_byte(&path, 0);
+        is_empty = io->operations->status(io, path.data, &status) == 0 && status.size == 0;
+        buffer_release(&path);
+        if (is_empty) last--;
+    }
+    return last;
+}
+
 static bool examine_manifest(const struct check_aof_options *options,
                              const struct manifest *manifest, const char *path) {
     struct buffer folder = {0};
@@ -323,6 +325,7 @@ static bool examine_manifest(const struct check_aof_options *options,
         else
             history++;
     files_folder(path, &folder);
+    size_t last = last_index(options->io, manifest, folder.data, needed);
     say("Start checking Multi Part AOF\n");
     bool is_good = true, said = false;
     for (size_t i = 0; is_good && i < needed; i++) {
@@ -330,7 +333,7 @@ static bool examine_manifest(const struct check_aof_options *options,
             say("Start to check INCR files.\n");
             said = true;
         }
-        is_good = examine_listed(options, manifest, folder.data, i, needed - 1);
+        is_good = examine_listed(options, manifest, folder.data, i, last);
     }
     if (is_good) say("All AOF files and manifest are valid\n");
     if (history > 0)
@@ -375,41 +378,16 @@ static bool check_file(const struct check_aof_options *options, const char *path
     return is_good;
 }
 
-struct search {
-    const char *folder;
-    struct buffer found; /* the manifest's path, with a zero behind */
-    size_t count;
-};
-
-static void see_name(void *context, const char *name) {
-    struct search *search = context;
-    if (!ends_with(name, ".manifest") || strncmp(name, "temp-", 5) == 0) return;
-    search->count++;
-    buffer_clear(&search->found);
-    buffer_append_format(&search->found, "%s/%s", search->folder, name);
-    buffer_append_byte(&search->found, 0);
-}
-
-/* The manifest of a folder, or of the appendonlydir in it. */
+/* The manifest of a folder, or of a folder in it. */
 static bool check_folder(const struct check_aof_options *options) {
-    struct io *io = options->io;
-    struct buffer below = {0};
-    struct search search = {.folder = options->path};
-    buffer_append_format(&below, "%s/appendonlydir", options->path);
-    buffer_append_byte(&below, 0);
-    io->operations->list(io, search.folder, see_name, &search);
-    if (search.count == 0) {
-        search.folder = below.data;
-        io->operations->list(io, search.folder, see_name, &search);
-    }
+    struct log_folder log;
     bool is_good = false;
-    if (search.count == 1)
-        is_good = check_file(options, search.found.data);
+    if (log_folder_find(&log, options->io, options->path))
+        is_good = check_file(options, log.path.data);
     else
         say("%s manifest in %s: name the one that is meant\n",
-            search.count == 0 ? "There is no" : "There is more than one", options->path);
-    buffer_release(&below);
-    buffer_release(&search.found);
+            log.found == 0 ? "There is no" : "There is more than one", options->path);
+    log_folder_release(&log);
     return is_good;
 }
 

@@ -74,10 +74,10 @@ static void test_changes(void **state) {
     struct manifest manifest = {0}, copy;
     manifest_adopt(&manifest, "old.aof");
     assert_string_equal(manifest_add_increment(&manifest, "a.aof", 0)->name, "a.aof.1.incr.aof");
-    assert_string_equal(manifest_add_increment(&manifest, "a.aof", -1)->name, "a.aof.2.incr.aof");
+    assert_string_equal(manifest_add_increment(&manifest, "a.aof", 90)->name, "a.aof.2.incr.aof");
     assert_string_equal(manifest_add_base(&manifest, "a.aof", true, 2)->name, "a.aof.2.base.rdb");
-    text_is(&manifest, "file a.aof.2.base.rdb seq 2 type b\n"
-                       "file a.aof.2.incr.aof seq 2 type i\n"
+    text_is(&manifest, "file a.aof.2.base.rdb seq 2 type b startoffset 90\n"
+                       "file a.aof.2.incr.aof seq 2 type i startoffset 90\n"
                        "file old.aof seq 1 type h\n"
                        "file a.aof.1.incr.aof seq 1 type h startoffset 0\n");
     manifest_copy(&copy, &manifest);
@@ -85,8 +85,8 @@ static void test_changes(void **state) {
     assert_string_equal(manifest_add_base(&manifest, "a.aof", false, 3)->name, "a.aof.3.base.aof");
     text_is(&manifest, "file a.aof.3.base.aof seq 3 type b\n"
                        "file a.aof.1.incr.aof seq 1 type h startoffset 0\n"
-                       "file a.aof.2.base.rdb seq 2 type h\n"
-                       "file a.aof.2.incr.aof seq 2 type h\n");
+                       "file a.aof.2.base.rdb seq 2 type h startoffset 90\n"
+                       "file a.aof.2.incr.aof seq 2 type h startoffset 90\n");
     assert_int_equal(copy.count, 4);
     assert_string_equal(manifest_add_increment(&copy, "a.aof", 7)->name, "a.aof.3.incr.aof");
     manifest_release(&manifest);

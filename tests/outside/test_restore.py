@@ -1,0 +1,95 @@
+"""`redstart restore` on the log of a running server of Debian's: the day that somebody ran FLUSHALL."""
+
+import subprocess
+import time
+
+import harness
+import pytest
+
+
+def restore(*arguments):
+    program = harness.ours_command()[0]
+    done = subprocess.run([program, "restore", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout.decode()
+
+
+def content_of(folder, start):
+    """What Debian's server finds there."""
+    connection = start(command=harness.peer_command(), dir=folder, appendonly="yes").connect()
+    return {bytes(key): connection.call("GET", key) for key in connection.call("KEYS", "*")}
+
+
+@pytest.fixture
+def accident(start):
+    """A server whose dataset was flushed, and has gone on since."""
+    server = start(command=harness.peer_command(), appendonly="yes", aof_timestamp_enabled="yes")
+    connection = server.connect()
+    connection.call_ok("SET", "before", 1)
+    connection.call("BGREWRITEAOF")
+    assert harness.wait_until(lambda: server.info("persistence")["aof_rewrite_in_progress"] == "0")
+    connection.call_ok("SET", "then", 2)
+    now = int(time.time())
+    while int(time.time()) < now + 2:
+        time.sleep(0.01)
+    for words in (("MULTI",), ("SET", "late", 3), ("DEL", "before"), ("FLUSHALL",), ("EXEC",), ("SET", "after", 4)):
+        connection.call(*words)
+    log = server.folder / "appendonlydir" / "appendonly.aof.2.incr.aof"
+    assert harness.wait_until(lambda: b"after" in log.read_bytes())
+    return server, now
+
+
+def test_before_the_last_command(accident, start, tmp_path):
+    server, _ = accident
+    files = {path: path.read_bytes() for path in server.folder.rglob("*") if path.is_file()}
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "dry", "--dry-run", "--before-last", "flushall")
+    assert code == 0 and "FLUSHALL 1" in output and not (tmp_path / "dry").exists()
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "new", "--before-last", "flushall")
+    assert code == 0, output
+    assert {path: path.read_bytes() for path in server.folder.rglob("*") if path.is_file()} == files
+    assert content_of(tmp_path / "new", start) == {b"before": b"1", b"then": b"2"}
+
+
+def test_until_a_time(accident, start, tmp_path):
+    server, second = accident
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "new", "--until", f"@{second + 1}")
+    assert code == 0, output
+    assert content_of(tmp_path / "new", start) == {b"before": b"1", b"then": b"2"}
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "all", "--until", f"@{second + 1000}")
+    assert code == 0, output
+    assert content_of(tmp_path / "all", start) == {b"after": b"4"}
+
+
+def test_what_is_refused(accident, tmp_path):
+    server, second = accident
+    (tmp_path / "there").mkdir()
+    for arguments, reason in (
+        (("--dir", tmp_path / "nothing", "--until", "5"), "there is no append-only log"),
+        (("--dir", server.folder, "--until", "yesterday"), "neither a time"),
+        (("--dir", server.folder, "--until", f"@{second - 1000}"), "before everything that is kept"),
+        (("--dir", server.folder, "--until", "1000"), "says no offsets"),
+        (("--dir", server.folder, "--before-last", "HSET"), "no such command"),
+        (("--dir", server.folder, "--to", tmp_path / "there", "--before-last", "DEL"), "File exists"),
+    ):
+        code, output = restore(*arguments)
+        assert code == 1 and reason in output, output
+    assert restore("--dir", server.folder)[0] == 1
+    assert not list((tmp_path / "there").iterdir())
+
+
+def test_a_damaged_log(start, tmp_path):
+    """Damage behind the moment does not matter; before it, it is said."""
+    server = start(command=harness.peer_command(), appendonly="yes")
+    connection = server.connect()
+    for number in range(100):
+        connection.call_ok("SET", f"key:{number}", number)
+    connection.call("DEL", "key:5")
+    for number in range(100):
+        connection.call_ok("SET", f"late:{number}", number)
+    server.stop()
+    log = server.folder / "appendonlydir" / "appendonly.aof.1.incr.aof"
+    data = log.read_bytes()
+    at = data.index(b"late:50")
+    log.write_bytes(data[: at - 4] + b"garbage" + data[at:])
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "new", "--before-last", "DEL", "key:5")
+    assert code == 0, output
+    assert len(content_of(tmp_path / "new", start)) == 100

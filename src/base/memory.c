@@ -117,6 +117,15 @@ struct memory_report memory_report(void) {
     };
 }
 
+struct memory_meter memory_meter(void) {
+    struct memory_meter meter = {NULL, NULL};
+    size_t size = sizeof meter.given;
+    if (mallctl("thread.allocatedp", &meter.given, &size, NULL, 0) != 0 ||
+        mallctl("thread.deallocatedp", &meter.returned, &size, NULL, 0) != 0)
+        meter.given = NULL;
+    return meter;
+}
+
 const char *memory_allocator_name(void) {
     return "jemalloc-" TEXT_OF_VALUE(JEMALLOC_VERSION_MAJOR) "." TEXT_OF_VALUE(
         JEMALLOC_VERSION_MINOR) "." TEXT_OF_VALUE(JEMALLOC_VERSION_BUGFIX);
@@ -135,6 +144,10 @@ void memory_purge_in_background(bool wanted) {
 
 struct memory_report memory_report(void) {
     return (struct memory_report){0};
+}
+
+struct memory_meter memory_meter(void) {
+    return (struct memory_meter){NULL, NULL};
 }
 
 const char *memory_allocator_name(void) {

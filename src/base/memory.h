@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 void *memory_alloc(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
 void *memory_alloc_zeroed(size_t count, size_t size)
@@ -38,6 +39,20 @@ struct memory_report {
     size_t metadata;
 };
 struct memory_report memory_report(void);
+
+/* What the allocator has given to one thread and got back from it, to the byte, without asking the
+ * allocator each time: two words of its own that it keeps for the thread, and that are there as
+ * long as the thread is. NULL where it does not count. */
+struct memory_meter {
+    const uint64_t *given, *returned;
+};
+/* Of the calling thread. */
+struct memory_meter memory_meter(void);
+/* Bytes given and not returned since the thread began; what another thread frees is counted there,
+ * so a balance may be negative. On the meter's thread alone. */
+static inline int64_t memory_meter_balance(const struct memory_meter *meter) {
+    return meter->given ? (int64_t)(*meter->given - *meter->returned) : 0;
+}
 /* "jemalloc-5.3.0" or "libc". */
 const char *memory_allocator_name(void);
 /* Give unused pages back to the system now. */

@@ -65,13 +65,12 @@ void debug_object(struct call *call) {
         call_error_no_key(call);
         return;
     }
-    uint32_t clock = entry_clock(entry);
     int size = snprintf(
         text, sizeof text,
         "Value at:%p refcount:%lld encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
         (const void *)entry, (long long)entry_reference_count(entry), entry_encoding_name(entry),
-        serialized_size(call, entry), clock,
-        (call->server->keyspace.use.seconds - clock) & 0xffffff);
+        serialized_size(call, entry), entry_clock(entry),
+        use_idle_s(&call->server->keyspace.use, entry));
     if (has_encoding(entry, "quicklist"))
         describe_list(call, entry, text + size, sizeof text - (size_t)size);
     reply_simple(call->reply, text);

@@ -103,10 +103,11 @@ static bool read_value(struct call *call, struct bytes body, struct rdb_reader *
 
 static void set_use(struct call *call, const struct restore *restore, const struct entry *entry) {
     const struct use_policy *use = &call->server->keyspace.use;
-    if (use->counts && restore->frequency >= 0)
-        entry_set_clock(entry, use->minutes << 8 | (uint32_t)restore->frequency);
-    else if (!use->counts && restore->idle_s >= 0)
-        entry_set_clock(entry, (use->seconds - (uint32_t)restore->idle_s) & 0xffffff);
+    bool counts = use->kind == USE_BY_COUNT;
+    if (counts && restore->frequency >= 0)
+        entry_set_clock(entry, use_of_count(use, (uint32_t)restore->frequency));
+    else if (!counts && restore->idle_s >= 0)
+        entry_set_clock(entry, use_of_idle(use, (uint64_t)restore->idle_s));
 }
 
 /* What another server does: the time is absolute, and what was there is replaced. */

@@ -43,7 +43,7 @@ void command_touch(struct call *call) {
     for (uint32_t i = 1; i < call->argc; i++) {
         const struct entry *entry = call_peek(call, i);
         if (!entry) continue;
-        use_touch(&call->server->keyspace.use, entry);
+        use_touch(&call->server->keyspace.use, entry, false);
         count++;
     }
     reply_integer(call->reply, count);
@@ -210,7 +210,7 @@ void command_object_idletime(struct call *call) {
     const struct entry *entry = object_of(call);
     const struct keyspace *keyspace = &call->server->keyspace;
     if (!entry) return;
-    if (keyspace->use.counts) {
+    if (keyspace->use.kind == USE_BY_COUNT) {
         call_error(call,
                    "ERR An LFU maxmemory policy is selected, idle time not tracked. " SWITCHING);
         return;
@@ -222,7 +222,7 @@ void command_object_freq(struct call *call) {
     const struct entry *entry = object_of(call);
     const struct keyspace *keyspace = &call->server->keyspace;
     if (!entry) return;
-    if (keyspace->use.counts)
+    if (keyspace->use.kind == USE_BY_COUNT)
         reply_integer(call->reply, use_count(&keyspace->use, entry));
     else
         call_error(call, "ERR An LFU maxmemory policy is not selected, access frequency not "

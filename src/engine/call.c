@@ -152,8 +152,8 @@ struct key call_key(const struct call *call, uint32_t index) {
 }
 
 /* The key is past its time: remove it, and let everyone know. */
-static void expire(struct call *call, struct database *db, struct spot *spot, struct bytes name) {
-    server_expire(call->server, db, spot, name);
+static void expire(struct call *call, struct database *db, struct spot *spot) {
+    server_expire(call->server, db, spot);
 }
 
 static const struct entry *find_alive(struct call *call, struct database *db,
@@ -161,7 +161,7 @@ static const struct entry *find_alive(struct call *call, struct database *db,
     const struct entry *entry = database_find(db, key);
     if (!entry || likely(entry_expiry(entry) > call->now_ms)) return entry;
     struct spot spot = database_locate(db, key);
-    expire(call, db, &spot, key->name);
+    expire(call, db, &spot);
     return NULL;
 }
 
@@ -174,7 +174,7 @@ const struct entry *call_read_key(struct call *call, struct database *db, const 
         return NULL;
     }
     server->statistics.hits++;
-    if (!(call->session->flags & SESSION_NO_TOUCH)) use_touch(&server->keyspace.use, entry);
+    if (!(call->session->flags & SESSION_NO_TOUCH)) use_touch(&server->keyspace.use, entry, false);
     return entry;
 }
 
@@ -207,8 +207,11 @@ const struct entry *call_peek(struct call *call, uint32_t index) {
 
 struct spot call_locate_key(struct call *call, struct database *db, const struct key *key) {
     struct spot spot = database_locate(db, key);
-    if (spot.entry && unlikely(entry_expiry(spot.entry) <= call->now_ms))
-        expire(call, db, &spot, key->name);
+    if (!spot.entry) return spot;
+    if (unlikely(entry_expiry(spot.entry) <= call->now_ms))
+        expire(call, db, &spot);
+    else if (!(call->session->flags & SESSION_NO_TOUCH))
+        use_touch(&call->server->keyspace.use, spot.entry, true);
     return spot;
 }
 

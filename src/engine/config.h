@@ -75,6 +75,8 @@ enum config_policy { /* maxmemory-policy */
                      POLICY_VOLATILE_LFU,
                      POLICY_VOLATILE_RANDOM,
                      POLICY_VOLATILE_TTL,
+                     POLICY_ALLKEYS_LRM,
+                     POLICY_VOLATILE_LRM,
 };
 enum config_fsync { FSYNC_NO, FSYNC_EVERYSEC, FSYNC_ALWAYS };
 enum config_sanitize { SANITIZE_NO, SANITIZE_YES, SANITIZE_CLIENTS };

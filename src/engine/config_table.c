@@ -24,6 +24,8 @@ static const struct config_choice policy_choices[] = {{"volatile-lru", POLICY_VO
                                                       {"allkeys-lfu", POLICY_ALLKEYS_LFU},
                                                       {"allkeys-random", POLICY_ALLKEYS_RANDOM},
                                                       {"noeviction", POLICY_NOEVICTION},
+                                                      {"volatile-lrm", POLICY_VOLATILE_LRM},
+                                                      {"allkeys-lrm", POLICY_ALLKEYS_LRM},
                                                       {NULL, 0}};
 static const struct config_choice fsync_choices[] = {
     {"everysec", FSYNC_EVERYSEC}, {"always", FSYNC_ALWAYS}, {"no", FSYNC_NO}, {NULL, 0}};

@@ -81,6 +81,21 @@ static uint32_t flags_of(const struct call *call) {
     return flags | (transaction_command_flags(call->session) & OF_QUEUED);
 }
 
+/* Memory is short, and the command may need more; or it is to be queued, which needs some. */
+static bool refused_by_memory(struct call *call) {
+    static const char *const ends[] = {"exec", "discard", "quit", "reset"};
+    bool needs = flags_of(call) & COMMAND_DENYOOM;
+    if (call->session->flags & SESSION_MULTI && !needs) {
+        needs = true;
+        for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+            needs &= !bytes_is(call->command->full_name, ends[i]);
+    }
+    if (!needs || !memory_limit_check(call->server)) return false;
+    begin_refusal(call);
+    call_error(call, "OOM command not allowed when used memory > 'maxmemory'.");
+    return true;
+}
+
 /* The dataset is not there yet, or cannot be saved. */
 static bool refused_by_state(struct call *call) {
     const struct server *server = call->server;
@@ -152,6 +167,7 @@ static bool refused(struct call *call, const struct command *container) {
 
 bool dispatch_refused_by_state(struct call *call) {
     const struct server *server = call->server;
+    if (unlikely(server->limit.is_set) && refused_by_memory(call)) return true;
     return (unlikely(server->saving.failed) || unlikely(server->loading) ||
             unlikely(server->scripting.busy) || unlikely(server->appending.refuses)) &&
            refused_by_state(call);

@@ -26,7 +26,7 @@ static void expire_due(void *context, struct database *db, const struct entry *e
     struct key key = key_make(&server->keyspace, entry_key(entry));
     struct spot spot = database_locate(db, &key);
     INVARIANT(spot.entry == entry);
-    server_expire(server, db, &spot, key.name);
+    server_expire(server, db, &spot);
 }
 
 /* One database until it is swept or the time is over; false when the time is over. A segment full
@@ -101,15 +101,30 @@ static void check_sessions(struct server *server) {
 
 /* ---- now and then ---- */
 
+static enum use_kind use_kind_of(int policy) {
+    switch (policy) {
+    case POLICY_ALLKEYS_LFU:
+    case POLICY_VOLATILE_LFU: return USE_BY_COUNT;
+    case POLICY_ALLKEYS_LRM:
+    case POLICY_VOLATILE_LRM: return USE_BY_CHANGE;
+    default: return USE_BY_TIME;
+    }
+}
+
+/* So many that each entry's turn comes in USE_ROUND_S. */
+static void age_entries(struct server *server) {
+    size_t rounds = (size_t)(USE_ROUND_S * server->config->hz);
+    keyspace_age(&server->keyspace, keyspace_count(&server->keyspace) / rounds + 1);
+}
+
 void housekeeping_set_clock(struct server *server) {
     const struct config *config = server->config;
     struct use_policy *use = &server->keyspace.use;
-    use->seconds = (uint32_t)(server->now_ms / 1000) & 0xffffff;
-    use->minutes = (uint32_t)(server->now_ms / 60000) & 0xffff;
-    use->counts = config->maxmemory_policy == POLICY_ALLKEYS_LFU ||
-                  config->maxmemory_policy == POLICY_VOLATILE_LFU;
+    use->kind = use_kind_of(config->maxmemory_policy);
+    use->is_fine = config->maxmemory > 0 && config->maxmemory_policy != POLICY_NOEVICTION;
     use->factor = (uint32_t)config->lfu_log_factor;
     use->decay_minutes = (uint32_t)config->lfu_decay_time;
+    use_set_time(use, server->monotonic_us);
 }
 
 static void sample(struct server *server) {
@@ -169,6 +184,7 @@ void housekeeping(struct server *server) {
         check_shutdown(server);
         check_sessions(server);
         sample(server);
+        age_entries(server);
         if (!server->loading) saving_check(server);
         if (!server->loading) appending_check(server);
         server->housekeeping_count++;
@@ -178,6 +194,7 @@ void housekeeping(struct server *server) {
         sweep(server);
     else
         server->sweep_unfinished = false;
+    if (unlikely(server->limit.is_set)) memory_limit_step(server);
     if (due || server->drain_unfinished)
         server->drain_unfinished = !keyspace_drain(&server->keyspace, HOUSEKEEPING_DRAIN_NODES);
 }

@@ -97,7 +97,7 @@ static void append_server(struct report *report) {
     report_number(report, "uptime_in_days", (uint64_t)up_s / 86400);
     report_number(report, "hz", (uint64_t)server->config->hz);
     report_number(report, "configured_hz", (uint64_t)server->config->hz);
-    report_number(report, "lru_clock", server->keyspace.use.seconds);
+    report_number(report, "lru_clock", (uint64_t)(server->now_ms / 1000) & 0xffffff);
     report_text(report, "executable", report->process.executable);
     report_text(report, "config_file", server->config->file.size ? server->config->file.data : "");
     report_number(report, "io_threads_active", 0);

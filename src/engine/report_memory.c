@@ -1,9 +1,11 @@
 /* report_memory.c: how much memory is in use, and for what.
  *
- * "Used" is what the allocator has handed out, less the room in the chunks of slabs and pools in
- * which no entry and no segment of a table stands: to the allocator a chunk is one block of 2 MiB.
- * The allocator counts for the process; with two servers in one, both report the sum. Where it does
- * not count (sanitizer builds), and in a crash report, it is the sum of the parts that we know. */
+ * "Used" is what the allocator has handed out to the engine's thread and to finished work of
+ * others, less the room in the chunks of slabs and pools in which no entry and no segment of a
+ * table stands: to the allocator a chunk is one block of 2 MiB. Two servers of one thread both
+ * report the sum. Where the allocator does not count (sanitizer builds) it is the sum of the parts
+ * that we know. */
+#include "base/invariant.h"
 #include "base/memory.h"
 #include "engine/config.h"
 #include "engine/report_section.h"
@@ -30,32 +32,15 @@ static size_t tables_memory(const struct server *server) {
     return bytes;
 }
 
-/* Bytes of the chunks in which nothing stands. */
-static size_t chunks_unused(const struct server *server) {
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < server->keyspace.database_count; i++) {
-        const struct store *store = server->keyspace.databases[i].store;
-        struct slab_report slab = slab_report(&store->slab);
-        struct pool_report pool = pool_report(&store->pool);
-        bytes += slab.chunk_bytes - slab.block_bytes + pool.chunk_bytes - pool.block_bytes;
-    }
-    return bytes;
-}
-
 static size_t sum_of_parts(const struct server *server) {
     return server->startup_memory + keyspace_memory(server) + clients_memory(server) +
            server->journal.pending.capacity;
 }
 
-static size_t used_memory(const struct server *server, const struct memory_report *allocator) {
-    size_t unused = chunks_unused(server);
-    if (allocator->allocated <= unused) return sum_of_parts(server);
-    return allocator->allocated - unused;
-}
-
 size_t server_used_memory(const struct server *server) {
-    struct memory_report allocator = memory_report();
-    return used_memory(server, &allocator);
+    if (unlikely(!server->meter.given)) return sum_of_parts(server);
+    int64_t balance = memory_meter_balance(&server->meter) + server->io->worker_balance;
+    return (size_t)balance - keyspace_unused(&server->keyspace);
 }
 
 void server_note_memory(struct server *server) {
@@ -65,7 +50,7 @@ void server_note_memory(struct server *server) {
 
 static struct report_memory gather(const struct server *server,
                                    const struct memory_report *allocator) {
-    struct report_memory memory = {.used = used_memory(server, allocator),
+    struct report_memory memory = {.used = server_used_memory(server),
                                    .peak = server->statistics.memory_peak,
                                    .startup = server->startup_memory,
                                    .tables = tables_memory(server),

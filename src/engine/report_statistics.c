@@ -42,8 +42,10 @@ static void append_removed(struct report *report) {
     report_number(report, "evicted_keys", counted->evicted_keys);
     report_number(report, "evicted_clients", counted->evicted_clients);
     report_number(report, "evicted_scripts", evicted_scripts(report->server));
-    report_number(report, "total_eviction_exceeded_time", 0);
-    report_number(report, "current_eviction_exceeded_time", 0);
+    report_number(report, "total_eviction_exceeded_time",
+                  memory_limit_exceeded_total_ms(report->server));
+    report_number(report, "current_eviction_exceeded_time",
+                  memory_limit_exceeded_ms(report->server));
     report_number(report, "keyspace_hits", counted->hits);
     report_number(report, "keyspace_misses", counted->misses);
 }

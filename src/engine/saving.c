@@ -29,7 +29,9 @@ static enum rdb_save_use use_of(const struct config *config) {
     case POLICY_ALLKEYS_LFU:
     case POLICY_VOLATILE_LFU: return RDB_SAVE_FREQUENCY;
     case POLICY_ALLKEYS_LRU:
-    case POLICY_VOLATILE_LRU: return RDB_SAVE_IDLE;
+    case POLICY_VOLATILE_LRU:
+    case POLICY_ALLKEYS_LRM:
+    case POLICY_VOLATILE_LRM: return RDB_SAVE_IDLE;
     default: return RDB_SAVE_NO_USE;
     }
 }

@@ -65,6 +65,7 @@ static void make_id(struct io *io, char out[SERVER_RUN_ID_SIZE + 1]) {
 struct disposal {
     void (*free_it)(void *);
     void *what;
+    size_t size;
     struct server *server;
 };
 
@@ -76,15 +77,17 @@ static void dispose_work(void *context) {
 static void dispose_done(void *context) {
     struct disposal *disposal = context;
     disposal->server->disposals--;
+    disposal->server->disposing_bytes -= disposal->size;
     disposal->server->disposed++;
     memory_free(disposal);
 }
 
-static void dispose(void *context, void (*free_it)(void *), void *what) {
+static void dispose(void *context, void (*free_it)(void *), void *what, size_t size) {
     struct server *server = context;
     struct disposal *disposal = memory_alloc(sizeof *disposal);
-    *disposal = (struct disposal){free_it, what, server};
+    *disposal = (struct disposal){free_it, what, size, server};
     server->disposals++;
+    server->disposing_bytes += size;
     io_submit(server->io, IO_LANE_FREE, dispose_work, dispose_done, disposal);
 }
 
@@ -94,6 +97,7 @@ static void take_time(struct server *server) {
     server->monotonic_us = io_monotonic_us(server->io);
     server->monotonic_ms = server->monotonic_us / 1000;
     server->now_ms = io_wall_us(server->io) / 1000;
+    if (server->keyspace.use.is_fine) use_set_time(&server->keyspace.use, server->monotonic_us);
 }
 
 /* ---- commands by other names ---- */
@@ -138,7 +142,21 @@ static bool policy_changed(void *context, struct config *config, char *error, si
     (void)error;
     (void)error_size;
     housekeeping_set_clock(context);
+    memory_limit_configure(context);
     return true;
+}
+
+static bool limit_changed(void *context, struct config *config, char *error, size_t error_size) {
+    const struct server *server = context;
+    uint64_t used = server_used_memory(server);
+    if (config->maxmemory > 0 && used > config->maxmemory)
+        log_warning(
+            server->log,
+            "WARNING: the new maxmemory value set via CONFIG SET (%llu) is smaller than the "
+            "current memory usage (%llu). This will result in key eviction and/or the "
+            "inability to accept new write commands depending on the maxmemory-policy.",
+            (unsigned long long)config->maxmemory, (unsigned long long)used);
+    return policy_changed(context, config, error, error_size);
 }
 
 struct server *server_open(const struct server_options *options, char *error, size_t error_size) {
@@ -157,6 +175,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->started_monotonic_ms = server->monotonic_ms;
     server->last_save_s = server->now_ms / 1000;
     server->active_expire = true;
+    server->meter = memory_meter();
     keyspace_init(&server->keyspace, (uint32_t)server->config->databases, &secret);
     server->keyspace.dispose = dispose;
     server->keyspace.dispose_context = server;
@@ -168,7 +187,11 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
     housekeeping_begin(server);
+    memory_limit_init(server);
+    config_observe(server->config, "maxmemory", limit_changed, server);
     config_observe(server->config, "maxmemory-policy", policy_changed, server);
+    config_observe(server->config, "maxmemory-samples", policy_changed, server);
+    config_observe(server->config, "maxmemory-eviction-tenacity", policy_changed, server);
     config_observe(server->config, "lfu-log-factor", policy_changed, server);
     config_observe(server->config, "lfu-decay-time", policy_changed, server);
     appending_observe(server);
@@ -290,8 +313,8 @@ static void accept_waiting(struct server *server) {
 /* Microseconds until something must be done without being asked; 0: now. */
 static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->sweep_unfinished ||
-        server->drain_unfinished || server->resume_held || server->shutdown_wanted ||
-        (server->loading && !loading_waits(server)))
+        server->drain_unfinished || server->limit.unfinished || server->resume_held ||
+        server->shutdown_wanted || (server->loading && !loading_waits(server)))
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
@@ -401,12 +424,21 @@ static void server_key_gone(struct server *server, uint32_t database, struct byt
     if (server->watching.count > 0) watching_key_changed(server, database, name);
 }
 
-void server_expire(struct server *server, struct database *db, struct spot *spot,
-                   struct bytes name) {
-    struct bytes words[] = {BYTES("DEL"), name};
+void server_remove_key(struct server *server, struct database *db, struct spot *spot,
+                       enum notify_class class, const char *event) {
+    struct bytes words[] = {BYTES("DEL"), entry_key(spot->entry)};
+    struct buffer name = {0};
+    bool is_told = server->interests || server->notify;
     journal_append(&server->journal, db->number, words, 2);
-    server->statistics.expired_keys++;
+    if (unlikely(is_told)) buffer_append(&name, words[1].data, words[1].size);
     database_remove(db, spot);
-    if (unlikely(server->interests)) server_key_gone(server, db->number, name);
-    if (server->notify) server->notify(server, db->number, name, NOTIFY_EXPIRED, "expired");
+    if (likely(!is_told)) return;
+    if (server->interests) server_key_gone(server, db->number, buffer_bytes(&name));
+    if (server->notify) server->notify(server, db->number, buffer_bytes(&name), class, event);
+    buffer_release(&name);
+}
+
+void server_expire(struct server *server, struct database *db, struct spot *spot) {
+    server->statistics.expired_keys++;
+    server_remove_key(server, db, spot, NOTIFY_EXPIRED, "expired");
 }

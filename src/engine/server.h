@@ -5,8 +5,11 @@
 #define REDSTART_ENGINE_SERVER_H
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "engine/appending.h"
 #include "engine/loading.h"
+#include "engine/memory_limit.h"
+#include "engine/notify.h"
 #include "engine/saving.h"
 #include "engine/scripting.h"
 #include "engine/session.h"
@@ -86,6 +89,8 @@ struct server {
     uint32_t interests; /* of enum server_interest */
     struct scripting scripting;
     struct statistics statistics;
+    struct memory_limit limit;
+    struct memory_meter meter; /* of the engine's thread */
     struct server_random random;
 
     struct server_listener listeners[SERVER_LISTENERS_MAX];
@@ -120,6 +125,7 @@ struct server {
     bool resume_held;                     /* a pause ended */
     bool drain_unfinished;                /* nodes of a closed view wait to be freed */
     uint64_t disposals, disposed;         /* given to workers to free: under way, and in all */
+    size_t disposing_bytes;               /* of those under way, nearly */
     uint64_t housekeeping_count;
     uint32_t sweep_database; /* which the active expiry looks at next */
     bool sweep_unfinished;   /* something due was left for the next turn */
@@ -173,14 +179,16 @@ uint64_t server_random(struct server *server);
 uint64_t server_random_ahead(const struct server *server, unsigned index);
 /* Remove an entry that is past its time: counted, journaled, told. spot->entry is NULL afterwards.
  */
-void server_expire(struct server *server, struct database *db, struct spot *spot,
-                   struct bytes name);
+void server_expire(struct server *server, struct database *db, struct spot *spot);
+/* Remove an entry that nobody asked to be removed: a DEL for the journal, and everyone is told. */
+void server_remove_key(struct server *server, struct database *db, struct spot *spot,
+                       enum notify_class class, const char *event);
 /* The key was changed, or is gone: whoever has said so in `interests` is told. Call it when there
  * are any, once the change is done. */
 void server_key_changed(struct server *server, uint32_t database, struct bytes name);
 /* The same for all keys of a database that was emptied or exchanged, or of all (UINT32_MAX). */
 void server_database_changed(struct server *server, uint32_t database);
-/* Bytes in use, of the whole process where the allocator counts (report_memory.c). */
+/* Bytes in use, of the whole process where the allocator counts (report_memory.c). Cheap. */
 size_t server_used_memory(const struct server *server);
 /* Look at it for the peak: now and then, and before anybody is told. */
 void server_note_memory(struct server *server);

@@ -164,6 +164,8 @@ enum { IO_LANE_FREE, IO_LANE_SAVE, IO_LANE_SYNC, IO_LANE_OTHER, IO_LANE_COUNT };
 
 struct io {
     const struct io_operations *operations;
+    int64_t worker_balance; /* bytes that finished work took from the allocator, less what it gave
+                             * back (base/memory.h) */
     /* what the world keeps follows, in the struct that embeds this one */
 };
 

@@ -41,6 +41,7 @@ struct real_job {
     struct real_job *next;
     io_work *work, *done;
     void *context;
+    int64_t memory; /* bytes it took from the allocator, less what it gave back */
     uint32_t lane;
 };
 

@@ -52,11 +52,14 @@ static struct real_job *take_job(struct real_workers *workers) {
     return NULL;
 }
 
-/* Runs one job. The mutex is held before and after, not while it runs. */
-static void run_job(struct io *io, struct real_job *job) {
+/* Runs one job. The mutex is held before and after, not while it runs. `meter` is of a worker's
+ * thread, NULL on the owner's. */
+static void run_job(struct io *io, struct real_job *job, const struct memory_meter *meter) {
     struct real_workers *workers = &real_of(io)->workers;
     pthread_mutex_unlock(&workers->mutex);
+    int64_t before = meter ? memory_meter_balance(meter) : 0;
     job->work(job->context);
+    if (meter) job->memory = memory_meter_balance(meter) - before;
     pthread_mutex_lock(&workers->mutex);
     if (job->lane != IO_LANE_FREE) workers->lane_is_running[job->lane] = false;
     queue_push(&workers->finished, job);
@@ -68,11 +71,12 @@ static void run_job(struct io *io, struct real_job *job) {
 static void *worker_main(void *argument) {
     struct io *io = argument;
     struct real_workers *workers = &real_of(io)->workers;
+    const struct memory_meter meter = memory_meter();
     pthread_mutex_lock(&workers->mutex);
     for (;;) {
         struct real_job *job = take_job(workers);
         if (job != NULL) {
-            run_job(io, job);
+            run_job(io, job, &meter);
             continue;
         }
         if (workers->stopping) break;
@@ -123,7 +127,7 @@ void real_submit(struct io *io, uint32_t lane, io_work *work, io_work *done, voi
     workers->queued++;
     /* An idle thread may have been called already, for what waits beside this. */
     bool will_run = workers->queued <= workers->idle || start_thread(io);
-    if (!will_run) run_job(io, take_job(workers));
+    if (!will_run) run_job(io, take_job(workers), NULL);
     pthread_cond_signal(&workers->submitted);
     pthread_mutex_unlock(&workers->mutex);
 }
@@ -139,6 +143,7 @@ bool real_run_done(struct io *io) {
     struct real_job *job;
     while ((job = queue_pop(&finished)) != NULL) {
         workers->outstanding--;
+        io->worker_balance += job->memory;
         io_work *done = job->done;
         void *context = job->context;
         memory_free(job);

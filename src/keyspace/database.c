@@ -155,7 +155,8 @@ static struct entry *shape_entry(struct database *db, const struct key *key, str
                                  const struct shape *shape, struct kept *keep) {
     struct store *store = db->store;
     const struct use_policy *use = &store->keyspace->use;
-    uint32_t clock = use->counts && spot->entry ? entry_clock(spot->entry) : use_first(use);
+    bool keeps_count = use->kind == USE_BY_COUNT && spot->entry;
+    uint32_t clock = keeps_count ? entry_clock(spot->entry) : use_first(use);
     bool expires = shape->expiry != ENTRY_NO_EXPIRY;
     size_t size = shape_size(key, shape->value_size, shape->expiry);
     struct entry *old = spot->entry;
@@ -291,7 +292,7 @@ static char *resize_blob(struct database *db, struct spot *spot, size_t size) {
     if (size > blob->size) memset(blob->data + blob->size, 0, size - blob->size);
     blob->size = size;
     entry->flags |= ENTRY_MODIFIED;
-    use_touch(&store->keyspace->use, entry);
+    use_change(&store->keyspace->use, entry);
     count_in(store, entry);
     return blob->data;
 }
@@ -307,7 +308,7 @@ static char *resize_embedded(struct database *db, struct spot *spot, size_t size
     if (size > entry->value_size) memset(value + entry->value_size, 0, size - entry->value_size);
     entry->value_size = (uint16_t)size;
     entry->flags |= ENTRY_MODIFIED;
-    use_touch(&store->keyspace->use, entry);
+    use_change(&store->keyspace->use, entry);
     return value;
 }
 

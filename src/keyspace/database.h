@@ -31,6 +31,8 @@ struct store {
     __int128 expiry_sum_ms;    /* of their times, for the average */
     size_t outside_bytes;      /* in blobs and objects of the entries */
     uint64_t sweep_cursor;     /* of the active expiry */
+    uint64_t sample_cursor;    /* of the eviction (eviction.h) */
+    uint64_t age_cursor;       /* of keyspace_age */
 };
 
 struct database {

@@ -168,7 +168,7 @@ static void end_object(struct edit *edit, struct keyspace *keyspace) {
         buffer_release(&room.object.flat);
         return;
     }
-    use_touch(&keyspace->use, entry);
+    use_change(&keyspace->use, entry);
     if (object->type == VALUE_HASH) {
         int64_t next = database_next_expiry(entry);
         if (next != ENTRY_NO_EXPIRY) table_note_bound(&store->table, &edit->spot.place, next);

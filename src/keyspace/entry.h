@@ -71,7 +71,7 @@ static inline int64_t entry_expiry(const struct entry *e) {
 static inline uint32_t entry_access(const struct entry *e) {
     return __atomic_load_n(&e->access, __ATOMIC_RELAXED);
 }
-/* 24 bits: seconds for LRU; minutes and a counter for LFU. */
+/* 24 bits: see use.h. */
 static inline uint32_t entry_clock(const struct entry *e) {
     return entry_access(e) & 0xffffff;
 }

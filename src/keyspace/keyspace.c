@@ -34,7 +34,7 @@ static void release_store(void *owner, uint64_t node) {
     const struct keyspace *keyspace = owner;
     struct store *store = (struct store *)(uintptr_t)node;
     if (keyspace->dispose)
-        keyspace->dispose(keyspace->dispose_context, store_close, store);
+        keyspace->dispose(keyspace->dispose_context, store_close, store, store_footprint(store));
     else
         store_close(store);
 }
@@ -42,8 +42,8 @@ static void release_store(void *owner, uint64_t node) {
 void keyspace_flush(struct keyspace *keyspace, uint32_t number) {
     INVARIANT(number < keyspace->database_count);
     struct database *db = &keyspace->databases[number];
-    size_t size = database_memory(db);
     struct store *old = db->store;
+    size_t size = store_footprint(old);
     db->store = store_open(keyspace);
     epochs_retire(&keyspace->epochs, release_store, keyspace, (uint64_t)(uintptr_t)old, size);
 }
@@ -55,11 +55,47 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b) {
     keyspace->databases[b].store = store;
 }
 
+size_t keyspace_unused(const struct keyspace *keyspace) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < keyspace->database_count; i++) {
+        const struct store *store = keyspace->databases[i].store;
+        if (table_count(&store->table) > 0 || store->slab.chunks != NULL)
+            bytes += store_unused(store);
+    }
+    return bytes;
+}
+
 size_t keyspace_count(const struct keyspace *keyspace) {
     size_t count = 0;
     for (uint32_t i = 0; i < keyspace->database_count; i++)
         count += database_count(&keyspace->databases[i]);
     return count;
+}
+
+/* ---- times of use ---- */
+
+struct ageing {
+    const struct store *store;
+    size_t seen;
+};
+
+static void age_element(void *context, table_element element) {
+    struct ageing *ageing = context;
+    use_age(&ageing->store->keyspace->use, store_entry(ageing->store, element));
+    ageing->seen++;
+}
+
+void keyspace_age(struct keyspace *keyspace, size_t entries) {
+    size_t seen = 0;
+    for (uint32_t passed = 0; seen < entries && passed <= keyspace->database_count;) {
+        struct store *store = keyspace->databases[keyspace->age_database].store;
+        struct ageing ageing = {store, 0};
+        store->age_cursor = table_scan(&store->table, store->age_cursor, age_element, &ageing);
+        seen += ageing.seen;
+        if (store->age_cursor != 0) continue;
+        keyspace->age_database = (keyspace->age_database + 1) % keyspace->database_count;
+        passed++;
+    }
 }
 
 /* ---- views ---- */

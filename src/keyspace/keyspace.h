@@ -21,9 +21,10 @@ struct keyspace {
     struct record_world world;               /* the two, for collections */
     struct buffer benches[KEYSPACE_BENCHES]; /* where edits of small collections happen */
     uint32_t benches_used;                   /* a bit for each */
+    uint32_t age_database;                   /* where keyspace_age goes on */
     /* Free these on a worker: a value of KEYSPACE_LARGE_MIN bytes or more; a whole store. NULL: at
-     * once, here. */
-    void (*dispose)(void *context, void (*free_it)(void *), void *what);
+     * once, here. `size`: bytes that this will give back, nearly. */
+    void (*dispose)(void *context, void (*free_it)(void *), void *what, size_t size);
     void *dispose_context;
 };
 
@@ -34,8 +35,13 @@ void keyspace_release(struct keyspace *keyspace);
 /* Empty one database in constant time. */
 void keyspace_flush(struct keyspace *keyspace, uint32_t number);
 void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b);
+/* The room in the allocator's large blocks that stands ready for entries and is not used. */
+size_t keyspace_unused(const struct keyspace *keyspace);
 /* Entries in all databases. */
 size_t keyspace_count(const struct keyspace *keyspace);
+
+/* Look at the times of use of so many entries, on and on round the databases (use_age). */
+void keyspace_age(struct keyspace *keyspace, size_t entries);
 
 /* The whole keyspace as it is now, for a reader on any one thread. NULL when EPOCH_VIEWS_MAX are
  * open. */

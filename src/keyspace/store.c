@@ -25,6 +25,15 @@ struct store *store_open(struct keyspace *keyspace) {
     return store;
 }
 
+size_t store_unused(const struct store *store) {
+    return slab_unused(&store->slab) + pool_unused(&store->pool);
+}
+
+size_t store_footprint(const struct store *store) {
+    return table_size(&store->table) + slab_used(&store->slab) + store->outside_bytes +
+           store_unused(store);
+}
+
 size_t entry_outside(const struct entry *entry) {
     size_t bytes = 0;
     if (entry->flags & ENTRY_KEY_BLOB) bytes += sizeof(struct blob) + entry_key(entry).size;
@@ -52,7 +61,7 @@ static void release_value(const struct keyspace *keyspace, enum entry_encoding e
     size_t size = is_blob ? ((struct blob *)value)->capacity : object_bytes(value);
     void (*free_it)(void *) = is_blob ? let_go : object_free;
     if (size >= KEYSPACE_LARGE_MIN && keyspace->dispose)
-        keyspace->dispose(keyspace->dispose_context, free_it, value);
+        keyspace->dispose(keyspace->dispose_context, free_it, value, size);
     else
         free_it(value);
 }

@@ -9,6 +9,11 @@ struct store *store_open(struct keyspace *keyspace);
 /* Frees everything, on any one thread, once nobody sees it. */
 void store_close(void *store);
 
+/* Bytes that it has from the allocator, nearly: with the room in its chunks that nothing uses. */
+size_t store_footprint(const struct store *store);
+/* The room in its chunks that nothing uses. */
+size_t store_unused(const struct store *store);
+
 /* How a table asks about its elements; context is the store. */
 uint64_t store_hash(void *context, table_element element);
 void store_prefetch(void *context, table_element element);

@@ -1,7 +1,16 @@
 /* use.h: how lately, or how often, an entry was used: 24 bits in each.
  *
- *     by time:    seconds, modulo 2^24                 when maxmemory-policy is not an LFU one
- *     by count:   minutes, 16 bits | counter, 8 bits   when it is
+ *     by time     0  | 23 bits of 1/256 s    9 hours
+ *                 10 | 22 bits of 1 s        48 days
+ *                 11 | 22 bits of 8 s        a year
+ *     by count    0  | 15 bits of 1/16 s     34 minutes | counter, 8 bits
+ *                 1  | 15 bits of 1 minute   22 days    | counter, 8 bits
+ *
+ * A time is what the clock showed, modulo its field. While memory is limited entries get the finest
+ * unit, in which a server under load can tell which of two keys was used later; else a coarse one,
+ * so that a key in use is written to once a second at most. Before a field overflows use_age
+ * writes the time in the next coarser one: whoever owns the entries calls it for each of them every
+ * USE_ROUND_S seconds. What is older than the coarsest can say stays as old as that.
  *
  * The counter is logarithmic: the fuller it is the rarer a use adds one, so that 255 stand for
  * about a million uses with a factor of 10; it loses one for each decay period without a use. (The
@@ -11,36 +20,69 @@
 
 #include "keyspace/entry.h"
 
+enum {
+    USE_TICKS = 256,   /* of the clock, in a second */
+    USE_ROUND_S = 600, /* an entry's time is looked at so often */
+};
+
+enum use_kind {
+    USE_BY_TIME,   /* the last use */
+    USE_BY_CHANGE, /* the last change: reading is no use */
+    USE_BY_COUNT,
+};
+
 struct use_policy {
-    uint32_t seconds;       /* 24 bits: the present, for use by time */
-    uint32_t minutes;       /* 16 bits: the same, for use by count */
-    bool counts;            /* which of the two */
+    enum use_kind kind;
+    bool is_fine;           /* memory is limited: the finest units */
+    uint64_t ticks;         /* the present */
+    uint32_t clock;         /* the same as a used entry gets it; by count: without the counter */
     uint32_t factor;        /* lfu-log-factor */
     uint32_t decay_minutes; /* lfu-decay-time; 0: never */
     uint64_t random;        /* state of the generator that decides whether a use adds one */
 };
 
+/* The present, in microseconds of a clock that never goes back. */
+void use_set_time(struct use_policy *policy, int64_t now_us);
+
 /* What a new entry has. */
 static inline uint32_t use_first(const struct use_policy *policy) {
     enum { NEW_COUNT = 5 }; /* so that it is not the first to go */
-    return policy->counts ? policy->minutes << 8 | NEW_COUNT : policy->seconds;
+    return policy->kind == USE_BY_COUNT ? policy->clock | NEW_COUNT : policy->clock;
 }
 
-/* The counter, less what has decayed. */
+/* The counter, less what has decayed; by count alone. */
 uint32_t use_count(const struct use_policy *policy, const struct entry *entry);
 void use_add(struct use_policy *policy, const struct entry *entry);
-
-/* The entry was used. */
-static inline void use_touch(struct use_policy *policy, const struct entry *entry) {
-    if (__builtin_expect(policy->counts, 0))
-        use_add(policy, entry);
-    else if (entry_clock(entry) != policy->seconds)
-        entry_set_clock(entry, policy->seconds);
+/* Ticks since the last use. */
+uint64_t use_age_ticks(const struct use_policy *policy, uint32_t clock);
+/* Seconds since the last use; by time alone. */
+static inline uint32_t use_idle_s(const struct use_policy *policy, const struct entry *entry) {
+    return (uint32_t)(use_age_ticks(policy, entry_clock(entry)) / USE_TICKS);
 }
 
-/* Seconds since the last use, when used by time. */
-static inline uint32_t use_idle_s(const struct use_policy *policy, const struct entry *entry) {
-    return (policy->seconds - entry_clock(entry)) & 0xffffff;
+/* What an entry has that was last used so long ago, or so often (0 to 255). */
+uint32_t use_of_idle(const struct use_policy *policy, uint64_t idle_s);
+uint32_t use_of_count(const struct use_policy *policy, uint32_t count);
+/* Write the entry's time in a coarser unit, if it is about to overflow. */
+void use_age(const struct use_policy *policy, const struct entry *entry);
+
+/* The entry was changed (in part; a new one has use_first). Uses by count are added by use_touch,
+ * once for a command. */
+static inline void use_change(const struct use_policy *policy, const struct entry *entry) {
+    if (policy->kind != USE_BY_COUNT && entry_clock(entry) != policy->clock)
+        entry_set_clock(entry, policy->clock);
+}
+
+/* The entry was used, for reading or (`changes`) to be changed. */
+static inline void use_touch(struct use_policy *policy, const struct entry *entry, bool changes) {
+    if (__builtin_expect(policy->kind != USE_BY_TIME, 0)) {
+        if (policy->kind == USE_BY_COUNT)
+            use_add(policy, entry);
+        else if (changes)
+            entry_set_clock(entry, policy->clock);
+    } else if (entry_clock(entry) != policy->clock) {
+        entry_set_clock(entry, policy->clock);
+    }
 }
 
 #endif

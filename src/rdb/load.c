@@ -296,10 +296,11 @@ static bool read_opcode(struct rdb_load *load, uint8_t opcode, bool *known) {
 
 static void set_use(struct rdb_load *load, const struct entry *entry) {
     const struct use_policy *use = &load->options.keyspace->use;
-    if (use->counts && load->frequency >= 0)
-        entry_set_clock(entry, use->minutes << 8 | (uint32_t)load->frequency);
-    else if (!use->counts && load->idle_s >= 0)
-        entry_set_clock(entry, (use->seconds - (uint32_t)load->idle_s) & 0xffffff);
+    bool counts = use->kind == USE_BY_COUNT;
+    if (counts && load->frequency >= 0)
+        entry_set_clock(entry, use_of_count(use, (uint32_t)load->frequency));
+    else if (!counts && load->idle_s >= 0)
+        entry_set_clock(entry, use_of_idle(use, (uint64_t)load->idle_s));
 }
 
 static bool put(struct rdb_load *load, struct rdb_value *value) {

@@ -224,6 +224,10 @@ void pool_tidy_now(struct pool *pool, pool_move *move, unsigned moves_max) {
     }
 }
 
+size_t pool_unused(const struct pool *pool) {
+    return pool->chunks * CHUNK_SIZE - pool_used(pool);
+}
+
 struct pool_report pool_report(const struct pool *pool) {
     struct pool_report report = {.block_bytes = pool_used(pool),
                                  .chunk_bytes = pool->chunks * CHUNK_SIZE};

@@ -73,5 +73,7 @@ struct pool_report pool_report(const struct pool *pool);
 static inline size_t pool_used(const struct pool *pool) {
     return pool->granules * POOL_GRANULE;
 }
+/* chunk_bytes less that, cheap too. */
+size_t pool_unused(const struct pool *pool);
 
 #endif

@@ -381,3 +381,8 @@ struct slab_report slab_report(const struct slab *slab) {
 size_t slab_used(const struct slab *slab) {
     return slab->state->block_bytes;
 }
+
+size_t slab_unused(const struct slab *slab) {
+    const struct slab_state *s = slab->state;
+    return (size_t)s->chunk_count * CHUNK_SIZE - s->block_bytes;
+}

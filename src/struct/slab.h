@@ -60,5 +60,7 @@ struct slab_report {
 struct slab_report slab_report(const struct slab *slab);
 /* block_bytes alone, cheap. */
 size_t slab_used(const struct slab *slab);
+/* chunk_bytes less that, cheap too. */
+size_t slab_unused(const struct slab *slab);
 
 #endif

@@ -133,6 +133,11 @@ void table_remove(struct table *table, struct table_place *place);
 typedef void table_visit(void *context, table_element element);
 uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit *visit, void *context);
 
+/* The same for elements that may have a number of at most `limit` (see Bounds): looks at no more
+ * than `hops_max` pages and segments for a bucket that may have one, and visits all of it. */
+uint64_t table_scan_bounded(const struct table *table, uint64_t cursor, int64_t limit,
+                            size_t hops_max, table_visit *visit, void *context);
+
 /* An element with equal probability for each (as long as hashes are random), 0 when empty. `random`
  * gives 64 random bits. */
 table_element table_random(const struct table *table, uint64_t (*random)(void *), void *context);

@@ -69,6 +69,25 @@ uint64_t table_scan(const struct table *table, uint64_t cursor, table_visit *vis
     return scan(table->root, cursor, visit, context);
 }
 
+uint64_t table_scan_bounded(const struct table *table, uint64_t cursor, int64_t limit,
+                            size_t hops_max, table_visit *visit, void *context) {
+    cursor &= TABLE_CURSOR_END - 1;
+    for (size_t hops = 0; hops < hops_max && cursor < TABLE_CURSOR_END; hops++) {
+        uint64_t word = table_word(table->root, cursor_hash(cursor));
+        if (word == 0) return 0;
+        const struct table_page *page =
+            directory_root(table) ? directory_page(table, cursor_hash(cursor)) : NULL;
+        const struct table_segment *segment = table_word_pointer(word);
+        if (page && page->bound > limit)
+            cursor = cursor_start(cursor, page->prefix) + cursor_width(page->prefix);
+        else if (segment->bound > limit)
+            cursor = cursor_start(cursor, segment->depth) + cursor_width(segment->depth);
+        else
+            return table_scan(table, cursor, visit, context);
+    }
+    return cursor & (TABLE_CURSOR_END - 1);
+}
+
 uint64_t table_view_scan(const struct table_view *view, uint64_t cursor, table_visit *visit,
                          void *context) {
     return scan(view->root, cursor, visit, context);

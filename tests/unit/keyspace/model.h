@@ -257,7 +257,7 @@ static inline void model_put_text(struct model *m, struct database *db, uint32_t
         database_put_string(db, key, spot, bytes, expiry);
     model_set(value, text);
     value->expiry = expiry;
-    value->clock = m->keyspace.use.seconds;
+    value->clock = m->keyspace.use.clock;
     value->modified = false;
     value->integer = bytes.size <= ENTRY_INTEGER_TEXT_MAX && number_parse_i64(bytes, &number);
 }
@@ -270,7 +270,7 @@ static inline void model_put_integer(struct model *m, struct database *db, uint3
     database_put_integer(db, key, spot, number, expiry);
     model_set(value, model_text_make(digits, number_format_i64(digits, number)));
     value->expiry = expiry;
-    value->clock = m->keyspace.use.seconds;
+    value->clock = m->keyspace.use.clock;
     value->modified = false;
     value->integer = true;
 }
@@ -295,7 +295,7 @@ static inline void model_resize(struct model *m, struct database *db, uint32_t a
         memset(text->data + from, 'x', part);
     }
     model_set(value, text);
-    value->clock = m->keyspace.use.seconds;
+    value->clock = m->keyspace.use.clock;
     value->modified = true;
     value->integer = false;
 }
@@ -377,7 +377,7 @@ static inline void model_step(struct model *m) {
     struct model_value *value = &m->values[number][at];
     struct key key = key_make(&m->keyspace, m->names[at]);
     struct spot spot = database_locate(db, &key);
-    m->keyspace.use.seconds = (uint32_t)random_below(&m->random, 1 << 24);
+    m->keyspace.use.clock = (uint32_t)random_below(&m->random, 1 << 24);
     switch (random_below(&m->random, 10)) {
     case 0:
     case 1: model_put_text(m, db, at, &spot, &key); break;

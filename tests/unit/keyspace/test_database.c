@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 /* Disposal by the engine goes through a hook: here it is done at once, and counted. */
-static void dispose_now(void *context, void (*free_it)(void *), void *what) {
+static void dispose_now(void *context, void (*free_it)(void *), void *what, size_t size) {
+    (void)size;
     ++*(size_t *)context;
     free_it(what);
 }

@@ -95,7 +95,8 @@ static void dispose_work(void *context) {
     disposal->free_it(disposal->what);
 }
 
-static void dispose_on_worker(void *context, void (*free_it)(void *), void *what) {
+static void dispose_on_worker(void *context, void (*free_it)(void *), void *what, size_t size) {
+    (void)size;
     struct disposal *disposal = malloc(sizeof *disposal);
     *disposal = (struct disposal){free_it, what};
     io_submit(context, IO_LANE_FREE, dispose_work, free, disposal);

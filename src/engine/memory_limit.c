@@ -1,0 +1,161 @@
+/* memory_limit.c: see memory_limit.h. Must never run inside a command: a command's keys stay where
+ * they are from its beginning to its end. */
+#include "engine/memory_limit.h"
+
+#include "base/invariant.h"
+#include "engine/config.h"
+#include "engine/server.h"
+
+/* ---- configuration ---- */
+
+/* Up to 10 in steps of 50 us; from there 15 % more for each. */
+static int64_t share_us(int64_t tenacity) {
+    enum { STEP_US = 50, STEADY = 10, ALL = 100 };
+    if (tenacity >= ALL) return INT64_MAX;
+    if (tenacity <= STEADY) return tenacity * STEP_US;
+    double share = STEADY * STEP_US;
+    for (int64_t i = STEADY; i < tenacity; i++)
+        share *= 1.15;
+    return (int64_t)share;
+}
+
+static bool is_volatile(int policy) {
+    return policy == POLICY_VOLATILE_LRU || policy == POLICY_VOLATILE_LFU ||
+           policy == POLICY_VOLATILE_LRM || policy == POLICY_VOLATILE_RANDOM ||
+           policy == POLICY_VOLATILE_TTL;
+}
+
+static enum eviction_rank rank_of(int policy) {
+    switch (policy) {
+    case POLICY_VOLATILE_TTL: return EVICTION_BY_EXPIRY;
+    case POLICY_ALLKEYS_RANDOM:
+    case POLICY_VOLATILE_RANDOM: return EVICTION_RANDOM;
+    default: return EVICTION_BY_USE;
+    }
+}
+
+void memory_limit_init(struct server *server) {
+    eviction_init(&server->limit.eviction, &server->keyspace);
+    memory_limit_configure(server);
+}
+
+void memory_limit_configure(struct server *server) {
+    const struct config *config = server->config;
+    struct memory_limit *limit = &server->limit;
+    int policy = config->maxmemory_policy;
+    limit->is_set = config->maxmemory > 0;
+    limit->evicts = policy != POLICY_NOEVICTION;
+    limit->share_us = share_us(config->maxmemory_eviction_tenacity);
+    eviction_set(&limit->eviction, rank_of(policy), is_volatile(policy),
+                 (uint32_t)config->maxmemory_samples);
+    limit->is_reached = false;
+}
+
+/* ---- what counts ---- */
+
+size_t memory_limit_used(const struct server *server) {
+    size_t used = server_used_memory(server);
+    size_t apart = server->keyspace.epochs.limbo_bytes + server->disposing_bytes +
+                   server->journal.pending.capacity;
+    return used > apart ? used - apart : 0;
+}
+
+/* ---- evicting ---- */
+
+static uint64_t ticks_of(const struct server *server, int64_t us) {
+    uint64_t per_us = (uint64_t)server->io->operations->ticks_per_us;
+    return us >= INT64_MAX / (int64_t)(per_us + 1) ? UINT64_MAX : (uint64_t)us * per_us;
+}
+
+static void evict(struct server *server, struct database *db, struct spot *spot) {
+    server->statistics.evicted_keys++;
+    server_remove_key(server, db, spot, NOTIFY_EVICTED, "evicted");
+}
+
+static bool is_above(const struct server *server) {
+    return memory_limit_used(server) > server->config->maxmemory;
+}
+
+enum progress { BELOW, UNFINISHED, NOTHING_LEFT };
+
+/* May one more be evicted in this turn, `count` having been since this call? */
+static bool has_time(const struct server *server, uint64_t begun, uint32_t count) {
+    const struct memory_limit *limit = &server->limit;
+    uint64_t spent = limit->spent_ticks + (io_ticks(server->io) - begun);
+    if (spent < ticks_of(server, limit->share_us)) return true;
+    return count < MEMORY_LIMIT_KEYS && spent < ticks_of(server, MEMORY_LIMIT_TURN_US_MAX);
+}
+
+static enum progress evict_some(struct server *server, uint64_t begun) {
+    uint32_t count = 0, tries = 0;
+    while (has_time(server, begun, count)) {
+        struct database *db;
+        struct spot spot;
+        enum eviction_result result = eviction_choose(&server->limit.eviction, &db, &spot);
+        if (result == EVICTION_NONE) return NOTHING_LEFT;
+        if (result == EVICTION_LATER) {
+            if (++tries == MEMORY_LIMIT_TRIES) return UNFINISHED;
+            continue;
+        }
+        evict(server, db, &spot);
+        count++;
+        if (!is_above(server)) return BELOW;
+    }
+    return UNFINISHED;
+}
+
+static enum progress evict_in_turn(struct server *server) {
+    struct memory_limit *limit = &server->limit;
+    uint64_t begun = io_ticks(server->io);
+    if (limit->turn != server->statistics.turns) {
+        limit->turn = server->statistics.turns;
+        limit->spent_ticks = 0;
+    }
+    enum progress progress = evict_some(server, begun);
+    limit->spent_ticks += io_ticks(server->io) - begun;
+    return progress;
+}
+
+static void note_exceeded(struct server *server, bool exceeded) {
+    struct memory_limit *limit = &server->limit;
+    if (exceeded == (limit->exceeded_since_us != 0)) return;
+    if (exceeded) {
+        limit->exceeded_since_us = server->monotonic_us;
+    } else {
+        limit->exceeded_us += (uint64_t)(server->monotonic_us - limit->exceeded_since_us);
+        limit->exceeded_since_us = 0;
+    }
+}
+
+bool memory_limit_check(struct server *server) {
+    struct memory_limit *limit = &server->limit;
+    enum progress progress = BELOW;
+    if (!limit->is_set || server->loading || server->pause != SERVER_PAUSE_NONE) {
+        limit->unfinished = limit->is_reached = false;
+        return false;
+    }
+    if (unlikely(is_above(server))) progress = limit->evicts ? evict_in_turn(server) : NOTHING_LEFT;
+    limit->unfinished = progress == UNFINISHED;
+    limit->is_reached = progress == NOTHING_LEFT;
+    note_exceeded(server, progress != BELOW);
+    return limit->is_reached;
+}
+
+void memory_limit_step(struct server *server) {
+    memory_limit_check(server);
+    if (waiting_is_ready(&server->waiting)) {
+        waiting_serve(server);
+        waiting_resume(server);
+    }
+    journal_commit(&server->journal);
+}
+
+uint64_t memory_limit_exceeded_ms(const struct server *server) {
+    const struct memory_limit *limit = &server->limit;
+    if (limit->exceeded_since_us == 0) return 0;
+    return (uint64_t)(server->monotonic_us - limit->exceeded_since_us) / 1000;
+}
+
+uint64_t memory_limit_exceeded_total_ms(const struct server *server) {
+    return server->limit.exceeded_us / 1000 + memory_limit_exceeded_ms(server);
+}

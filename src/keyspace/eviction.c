@@ -1,0 +1,179 @@
+/* eviction.c: sampling, ranking, choosing. */
+#include "keyspace/eviction.h"
+
+#include "base/invariant.h"
+#include "keyspace/store.h"
+
+enum {
+    BUCKETS_MAX = 16,      /* looked at for one choice */
+    HOPS_MAX = 64,         /* pages and segments without a time of expiry that are passed for it */
+    OVERSAMPLING = 2,      /* keys looked at, for each of maxmemory-samples */
+    PACE_EVICTIONS = 256,  /* after which the pace is measured again */
+    LIFETIMES_A_COUNT = 1, /* by which a counted use puts an eviction off */
+    TICKS_A_MINUTE = 60 * USE_TICKS,
+};
+
+void eviction_init(struct eviction *eviction, struct keyspace *keyspace) {
+    *eviction = (struct eviction){.keyspace = keyspace, .samples = 1};
+    eviction->random = keyspace->use.random;
+}
+
+void eviction_set(struct eviction *eviction, enum eviction_rank rank, bool expiring_only,
+                  uint32_t samples) {
+    eviction->rank = rank;
+    eviction->expiring_only = expiring_only;
+    eviction->samples = samples;
+    eviction->count = 0;
+}
+
+/* xorshift64, Marsaglia 2003. */
+static uint64_t next_random(struct eviction *eviction) {
+    uint64_t x = eviction->random;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return eviction->random = x;
+}
+
+/* ---- ranking ---- */
+
+static uint64_t count_ticks(const struct eviction *eviction) {
+    uint64_t decay = (uint64_t)eviction->keyspace->use.decay_minutes * TICKS_A_MINUTE;
+    uint64_t lifetime = eviction->lifetime_ticks * LIFETIMES_A_COUNT;
+    if (decay == 0 || (lifetime != 0 && lifetime < decay)) return lifetime;
+    return decay;
+}
+
+static uint64_t rank(const struct eviction *eviction, const struct entry *entry) {
+    const struct use_policy *use = &eviction->keyspace->use;
+    if (eviction->rank == EVICTION_BY_EXPIRY) return (uint64_t)entry_expiry(entry);
+    if (eviction->rank == EVICTION_RANDOM) return 0;
+    uint32_t clock = entry_clock(entry);
+    uint64_t last = use->ticks - use_age_ticks(use, clock);
+    if (use->kind != USE_BY_COUNT) return last;
+    return last + (clock & 0xff) * count_ticks(eviction);
+}
+
+/* How long it takes to replace all keys, as a mean over the last hundreds of evictions. */
+static void note_pace(struct eviction *eviction) {
+    if (++eviction->pace_evicted < PACE_EVICTIONS) return;
+    uint64_t now = eviction->keyspace->use.ticks, took = now - eviction->pace_since_ticks;
+    uint64_t lifetime = keyspace_count(eviction->keyspace) * took / PACE_EVICTIONS;
+    uint64_t before = eviction->lifetime_ticks;
+    eviction->lifetime_ticks = before == 0 ? lifetime : (before * 7 + lifetime) / 8;
+    eviction->pace_evicted = 0;
+    eviction->pace_since_ticks = now;
+}
+
+/* ---- the pool ---- */
+
+static void pool_put(struct eviction *eviction, const struct eviction_candidate *candidate) {
+    struct eviction_candidate *pool = eviction->pool;
+    uint32_t at = eviction->count;
+    if (at == EVICTION_POOL) {
+        if (candidate->score >= pool[0].score) return;
+        at = 0; /* the worst makes room */
+        while (at + 1 < EVICTION_POOL && pool[at + 1].score > candidate->score)
+            at++;
+        memmove(pool, pool + 1, at * sizeof *pool);
+    } else {
+        while (at > 0 && pool[at - 1].score <= candidate->score)
+            at--;
+        memmove(pool + at + 1, pool + at, (eviction->count - at) * sizeof *pool);
+        eviction->count++;
+    }
+    pool[at] = *candidate;
+}
+
+/* ---- sampling ---- */
+
+struct sampling {
+    struct eviction *eviction;
+    const struct store *store;
+    uint32_t database;
+    uint32_t seen;
+};
+
+static void consider(void *context, table_element element) {
+    struct sampling *sampling = context;
+    struct eviction *eviction = sampling->eviction;
+    const struct entry *entry = store_entry(sampling->store, element);
+    if (eviction->expiring_only && !(entry->flags & ENTRY_EXPIRES)) return;
+    sampling->seen++;
+    struct eviction_candidate candidate = {.element = element,
+                                           .score = rank(eviction, entry),
+                                           .clock = entry_clock(entry),
+                                           .database = sampling->database};
+    if (eviction->count == EVICTION_POOL && candidate.score >= eviction->pool[0].score) return;
+    candidate.hash = hash_bytes(&eviction->keyspace->secret, entry_key(entry));
+    pool_put(eviction, &candidate);
+}
+
+static size_t eligible(const struct eviction *eviction, const struct store *store) {
+    return eviction->expiring_only ? store->expiring : table_count(&store->table);
+}
+
+/* A database, each with the probability that its keys have; NULL when there are none. */
+static struct database *choose_database(struct eviction *eviction) {
+    struct keyspace *keyspace = eviction->keyspace;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < keyspace->database_count; i++)
+        total += eligible(eviction, keyspace->databases[i].store);
+    if (total == 0) return NULL;
+    uint64_t chosen = next_random(eviction) % total;
+    for (uint32_t i = 0; i < keyspace->database_count; i++) {
+        uint64_t count = eligible(eviction, keyspace->databases[i].store);
+        if (chosen < count) return &keyspace->databases[i];
+        chosen -= count;
+    }
+    return NULL;
+}
+
+static bool sample(struct eviction *eviction) {
+    struct database *db = choose_database(eviction);
+    if (!db) return false;
+    struct store *store = db->store;
+    struct sampling sampling = {eviction, store, db->number, 0};
+    uint64_t wanted = (uint64_t)eviction->samples * OVERSAMPLING;
+    for (int i = 0; i < BUCKETS_MAX && sampling.seen < wanted; i++)
+        store->sample_cursor =
+            eviction->expiring_only
+                ? table_scan_bounded(&store->table, store->sample_cursor, TABLE_NO_BOUND - 1,
+                                     HOPS_MAX, consider, &sampling)
+                : table_scan(&store->table, store->sample_cursor, consider, &sampling);
+    return true;
+}
+
+/* ---- choosing ---- */
+
+static bool is_the_one(const void *context, table_element element) {
+    const struct eviction_candidate *candidate = context;
+    return candidate->element == element;
+}
+
+/* Is it still there, and as it was when it was seen? */
+static bool find(const struct eviction *eviction, const struct eviction_candidate *candidate,
+                 struct database **db, struct spot *spot) {
+    *db = &eviction->keyspace->databases[candidate->database];
+    struct store *store = (*db)->store;
+    table_element element =
+        table_find(&store->table, candidate->hash, is_the_one, candidate, &spot->place);
+    if (element == 0) return false;
+    spot->entry = store_entry(store, element);
+    if (eviction->rank == EVICTION_BY_EXPIRY)
+        return (uint64_t)entry_expiry(spot->entry) == candidate->score;
+    if (eviction->expiring_only && !(spot->entry->flags & ENTRY_EXPIRES)) return false;
+    return eviction->rank == EVICTION_RANDOM || entry_clock(spot->entry) == candidate->clock;
+}
+
+enum eviction_result eviction_choose(struct eviction *eviction, struct database **db,
+                                     struct spot *spot) {
+    if (!sample(eviction)) return EVICTION_NONE;
+    while (eviction->count > 0) {
+        const struct eviction_candidate candidate = eviction->pool[--eviction->count];
+        if (!find(eviction, &candidate, db, spot)) continue;
+        note_pace(eviction);
+        return EVICTION_FOUND;
+    }
+    return EVICTION_LATER;
+}

@@ -246,7 +246,7 @@ void script_dispose_vm(struct script_host *host, struct script_vm *vm, bool in_b
     struct keyspace *keyspace = &host->server->keyspace;
     if (!vm) return;
     if (in_background && keyspace->dispose)
-        keyspace->dispose(keyspace->dispose_context, script_vm_close, vm);
+        keyspace->dispose(keyspace->dispose_context, script_vm_close, vm, 0);
     else
         script_vm_close(vm);
 }

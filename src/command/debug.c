@@ -159,6 +159,7 @@ static const struct subcommand subcommands[] = {
     {"dict-resizing", 3, 3, debug_accept},
     {"digest", 2, 2, debug_digest},
     {"digest-value", 2, ARGUMENTS_ANY, debug_digest_value},
+    {"digest-exact", 2, 2, debug_digest_exact},
     {"error", 3, 3, debug_error},
     {"help", 2, 2, debug_help},
     {"htstats", 3, 4, debug_htstats},

@@ -10,6 +10,7 @@ void debug_reload(struct call *call);
 void debug_loadaof(struct call *call);
 void debug_digest(struct call *call);
 void debug_digest_value(struct call *call);
+void debug_digest_exact(struct call *call);
 void debug_htstats(struct call *call);
 void debug_htstats_key(struct call *call);
 void debug_listpack(struct call *call);

@@ -151,6 +151,11 @@ static void reply_digest(struct reply *reply, const struct digest *digest) {
 }
 
 void debug_digest(struct call *call) {
+    struct digest digest = digest_fold_keyspace(&call->server->keyspace, call->now_ms);
+    reply_digest(call->reply, &digest);
+}
+
+void debug_digest_exact(struct call *call) {
     struct digest digest = digest_keyspace(&call->server->keyspace, call->now_ms);
     reply_digest(call->reply, &digest);
 }
@@ -161,7 +166,7 @@ void debug_digest_value(struct call *call) {
     for (uint32_t i = 2; i < call->argc; i++) {
         const struct entry *entry = call_peek(call, i);
         struct digest digest = {.bytes = {0}};
-        if (entry) digest = digest_value(entry);
+        if (entry) digest = digest_fold_value(entry);
         reply_digest(call->reply, &digest);
     }
 }

@@ -1,5 +1,8 @@
-/* digest.h: a fingerprint of data, for comparing servers: the same data has the same digest on
+/* digest.h: fingerprints of data, for comparing servers: the same data has the same digest on
  * every server, after every restart, however it came to be.
+ *
+ * Folded: what Redis's DEBUG DIGEST and DIGEST-VALUE answer (value/object_digest.h). Exact: sees all
+ * that effects tell, also when what expires.
  *
  *     value    of the type and the value's content, whatever its encoding:
  *                  type (1 byte) | a string's bytes
@@ -19,6 +22,9 @@
 
 struct digest digest_value(const struct entry *entry);
 struct digest digest_entry(uint32_t database, const struct entry *entry);
+/* As Redis's: whether something expires is seen, and not when. */
+struct digest digest_fold_value(const struct entry *entry);
+struct digest digest_fold_keyspace(const struct keyspace *keyspace, int64_t now_ms);
 /* Of everything that has not expired at `now_ms`. Walks the whole keyspace. */
 struct digest digest_keyspace(const struct keyspace *keyspace, int64_t now_ms);
 

@@ -265,9 +265,7 @@ static uint64_t class_count(const struct object *object) {
 }
 
 static void digest_member(void *context, const struct item *member) {
-    object_digest_element_begin(context);
-    object_digest_item(context, member);
-    object_digest_element_end(context);
+    object_digest_member(context, member);
 }
 
 static void class_digest(const struct object *object, struct object_digest *digest) {

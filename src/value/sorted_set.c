@@ -257,7 +257,7 @@ static void digest(const struct object *object, struct object_digest *digest) {
     while (sorted_set_walk_next(&walk, &element)) {
         object_digest_element_begin(digest);
         object_digest_item(digest, &element.member);
-        object_digest_number(digest, score_order(element.score));
+        object_digest_score(digest, element.score, score_order(element.score));
         object_digest_element_end(digest);
     }
 }

@@ -447,26 +447,22 @@ static uint64_t class_count(const struct object *object) {
     return stream_length(stream_of(object));
 }
 
-static void digest_id(struct object_digest *digest, const struct stream_id *id) {
-    object_digest_number(digest, id->ms);
-    object_digest_number(digest, id->seq);
-}
-
 static void class_digest(const struct object *object, struct object_digest *digest) {
     const struct stream *stream = stream_of(object);
     struct stream_walk walk;
     struct item name, value;
     stream_walk_begin(&walk, stream, &STREAM_ID_MIN, &STREAM_ID_MAX, false);
     while (stream_walk_next(&walk)) {
-        digest_id(digest, &walk.node.id);
+        object_digest_id(digest, walk.node.id.ms, walk.node.id.seq);
         object_digest_number(digest, walk.node.fields);
         while (stream_node_take(&walk.node, &name, &value)) {
             object_digest_item(digest, &name);
             object_digest_item(digest, &value);
         }
     }
-    digest_id(digest, &stream->last);
-    digest_id(digest, &stream->max_deleted);
+    if (!object_digest_is_exact(digest)) return;
+    object_digest_id(digest, stream->last.ms, stream->last.seq);
+    object_digest_id(digest, stream->max_deleted.ms, stream->max_deleted.seq);
     object_digest_number(digest, stream->added);
     stream_groups_digest(stream, digest);
 }

@@ -284,11 +284,6 @@ def encoding_after_sort(arguments, ours, peer, context):
     return context.sorted and (ours, peer) == (b"$8\r\nlistpack\r\n", b"$8\r\nskiplist\r\n")
 
 
-def digests(arguments, ours, peer, context):
-    """How a digest is computed is each server's own; that equal data has equal digests is tested elsewhere."""
-    return re.sub(rb"[0-9a-f]{40}", b"", ours) == re.sub(rb"[0-9a-f]{40}", b"", peer)
-
-
 def score_values(value):
     """A parsed reply in which what reads as a number with a fraction or an exponent is that number: Redis 7.0 writes a
     score with 17 digits, from 7.2 on and here it is the shortest text that reads back as the same double."""
@@ -384,8 +379,6 @@ COMPARISONS = {
     b"COMMAND INFO": command_info,
     b"COMMAND DOCS": command_docs,
     b"DEBUG OBJECT": debug_object,
-    b"DEBUG DIGEST": digests,
-    b"DEBUG DIGEST-VALUE": digests,
     b"OBJECT HELP": help_text,
     b"CLIENT HELP": help_text,
     b"CONFIG HELP": help_text,

@@ -16,7 +16,7 @@ ON = {"appendonly": "yes", "appendfsync": "always", **LIMITS}
 
 
 def digest(connection):
-    return bytes(connection.call("DEBUG", "DIGEST"))
+    return bytes(connection.call("DEBUG", "DIGEST-EXACT"))
 
 
 def folder_of(server):

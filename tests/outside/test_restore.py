@@ -93,3 +93,69 @@ def test_a_damaged_log(start, tmp_path):
     code, output = restore("--dir", server.folder, "--to", tmp_path / "new", "--before-last", "DEL", "key:5")
     assert code == 0, output
     assert len(content_of(tmp_path / "new", start)) == 100
+
+
+def write_for_seconds(server, seconds):
+    """Counts up, with a rewrite in between; gives (sent, answered, number) of each write."""
+    connection, writes, number = server.connect(), [], 0
+    end = time.time() + seconds
+    rewrites = [end - seconds * part for part in (0.7, 0.3)]
+    while time.time() < end:
+        number += 1
+        sent = time.time()
+        connection.call("INCR", "count")
+        connection.call("RPUSH", "list", number)
+        writes.append((sent, time.time(), number))
+        if rewrites and time.time() > rewrites[0]:
+            rewrites.pop(0)
+            connection.call("BGREWRITEAOF")
+        time.sleep(0.005)
+    return writes
+
+
+def test_every_second_of_ours(start, tmp_path):
+    """What is restored of each second is what was there at its end; from history, too."""
+    server = start(appendonly="yes", aof_retention_time=3600)
+    writes = write_for_seconds(server, 5)
+    server.connect().call_ok("FLUSHALL")
+    assert harness.wait_until(lambda: server.info("persistence")["aof_rewrite_in_progress"] == "0")
+    first, last = int(writes[0][1]) + 1, int(writes[-1][0])
+    for second in range(first, last):
+        folder = tmp_path / str(second)
+        code, output = restore("--dir", server.folder, "--to", folder, "--until", f"@{second}")
+        assert code == 0, output
+        connection = start(dir=folder, appendonly="yes").connect()
+        count = int(connection.call("GET", "count"))
+        least = max(number for _, answered, number in writes if answered < second + 0.9)
+        most = max(number for sent, _, number in writes if sent < second + 1)
+        assert least <= count <= most
+        elements = [int(element) for element in connection.call("LRANGE", "list", 0, -1)]
+        assert elements in (list(range(1, count + 1)), list(range(1, count)))
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "last", "--before-last", "FLUSHALL")
+    assert code == 0, output
+    assert int(start(dir=tmp_path / "last", appendonly="yes").connect().call("GET", "count")) == writes[-1][2]
+
+
+def test_an_offset_of_ours(start, tmp_path):
+    """Any offset: commands are whole, units are whole, and what is restored can be gone on from."""
+    server = start(appendonly="yes", appendfsync="always")
+    connection = server.connect()
+    for number in range(20):
+        for words in (("MULTI",), ("SET", "a", number), ("SET", "b", number), ("EXEC",)):
+            connection.call(*words)
+    code, output = restore("--dir", server.folder, "--dry-run", "--until", 10**9)
+    assert code == 0, output
+    end = int(output.split("the journal's offset is ")[1].split()[0])
+    for offset in range(0, end + 1, 97):
+        folder = tmp_path / str(offset)
+        code, output = restore("--dir", server.folder, "--to", folder, "--until", offset)
+        assert code == 0, output
+    for offset in range(0, end + 1, 97 * 5):
+        again = start(dir=tmp_path / str(offset), appendonly="yes")
+        connection = again.connect()
+        assert connection.call("GET", "a") == connection.call("GET", "b")
+        connection.call_ok("SET", "a", "on")
+        again.process.terminate()
+        assert again.wait() == 0
+        code, output = subprocess.getstatusoutput(f"{harness.ours_command()[0]} check aof {tmp_path / str(offset)}")
+        assert code == 0, output

@@ -9,7 +9,7 @@
 #include "engine/server.h"
 #include "rdb/value.h"
 
-enum { FOOTER = 10, VERSION_MIN = 11 /* as Redis 7.2 has it */, VERSION_MAX = 12 };
+enum { FOOTER = 10, VERSION_MAX = 12 };
 
 /* ---- DUMP ---- */
 
@@ -22,7 +22,7 @@ static void dump(struct rdb_output *out, const struct entry *entry, struct recor
     uint8_t form = rdb_value_form(out, entry, world);
     rdb_output_byte(out, form);
     rdb_value_write(out, form, entry, world);
-    put_little_endian(out, out->version > VERSION_MIN ? out->version : VERSION_MIN, 2);
+    put_little_endian(out, out->version, 2);
     rdb_output_u64(out, crc64(0, buffer_bytes(&out->buffer)));
 }
 

@@ -62,13 +62,12 @@ void rdb_hash_write(struct rdb_output *out, uint8_t form, const struct object *o
 
 /* Fields that are past their time are left out. */
 static bool put(struct rdb_input *in, struct rdb_reader *reader, struct hash *hash,
-                const struct record *record) {
+                const struct hash_limits *limits, const struct record *record) {
     if (record->expiry <= reader->now_ms) {
         reader->left_out++;
         return true;
     }
-    return hash_put(hash, &reader->limits->hash, record) ||
-           rdb_input_fail(in, "a hash has a field twice");
+    return hash_put(hash, limits, record) || rdb_input_fail(in, "a hash has a field twice");
 }
 
 static bool read_pairs(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
@@ -85,13 +84,22 @@ static bool read_pairs(struct rdb_input *in, struct rdb_reader *reader, uint8_t 
         if (time != 0 && form == RDB_HASH_EXPIRING) time += earliest - 1;
         if (time > INT64_MAX) return rdb_input_fail(in, "a field's time is malformed");
         if (time != 0) record.expiry = (int64_t)time;
-        if (!put(in, reader, hash, &record)) return false;
+        if (!put(in, reader, hash, &reader->limits->hash, &record)) return false;
     }
     return true;
 }
 
+static struct hash_limits packed_limits(const struct rdb_reader *reader,
+                                        const struct packed *packed) {
+    struct hash_limits limits = reader->limits->hash;
+    if (packed->kind != PACKED_ZIPMAP && packed->bytes.size <= RDB_PACKED_MAX)
+        limits.value = RDB_PACKED_MAX;
+    return limits;
+}
+
 static bool read_packed(struct rdb_input *in, struct rdb_reader *reader, struct packed *packed,
                         bool has_times, struct hash *hash) {
+    struct hash_limits limits = packed_limits(reader, packed);
     struct item time;
     for (;;) {
         struct record record = {.expiry = RECORD_NO_EXPIRY};
@@ -102,19 +110,19 @@ static bool read_packed(struct rdb_input *in, struct rdb_reader *reader, struct 
                 return rdb_input_fail(in, "a field's time is malformed");
             if (time.integer != 0) record.expiry = time.integer;
         }
-        if (!put(in, reader, hash, &record)) return false;
+        if (!put(in, reader, hash, &limits, &record)) return false;
     }
 }
 
 /* A listpack without times that is within the limits is taken as it is. */
 static bool may_stay(struct rdb_reader *reader, const struct packed *packed) {
-    const struct hash_limits *limits = &reader->limits->hash;
+    struct hash_limits limits = packed_limits(reader, packed);
     struct packed walk = *packed;
     struct item item;
-    if (packed->count == 0 || packed->count % 2 != 0 || packed->count / 2 > limits->entries)
+    if (packed->count == 0 || packed->count % 2 != 0 || packed->count / 2 > limits.entries)
         return false;
     while (packed_take(&walk, &item))
-        if (item_text_size(&item) > limits->value) return false;
+        if (item_text_size(&item) > limits.value) return false;
     return packed_is_unique(packed->bytes, packed->count, 2, reader->world->secret,
                             &reader->rooms[1]);
 }

@@ -31,11 +31,10 @@ void rdb_sorted_set_write(struct rdb_output *out, uint8_t form, const struct obj
     }
 }
 
-static bool add(struct rdb_input *in, struct rdb_reader *reader, struct sorted_set *set,
-                const struct item *member, double score) {
+static bool add(struct rdb_input *in, const struct sorted_set_limits *limits,
+                struct sorted_set *set, const struct item *member, double score) {
     if (isnan(score)) return rdb_input_fail(in, "a score is no number");
-    return sorted_set_add(set, member, &score, 0, &reader->limits->sorted_set) ==
-               SORTED_SET_ADDED ||
+    return sorted_set_add(set, member, &score, 0, limits) == SORTED_SET_ADDED ||
            rdb_input_fail(in, "a sorted set has a member twice");
 }
 
@@ -50,7 +49,7 @@ static bool read_pairs(struct rdb_input *in, struct rdb_reader *reader, uint8_t 
         if (form == RDB_ZSET ? !rdb_input_old_double(in, &score) : !rdb_input_double(in, &score))
             return false;
         struct item member = item_make(name);
-        if (!add(in, reader, set, &member, score)) return false;
+        if (!add(in, &reader->limits->sorted_set, set, &member, score)) return false;
     }
     return true;
 }
@@ -63,17 +62,24 @@ static bool score_of(const struct item *item, double *score) {
     return number_parse_double(bytes_make(item->text, item->size), score);
 }
 
+static struct sorted_set_limits packed_limits(const struct rdb_reader *reader,
+                                              const struct packed *packed) {
+    struct sorted_set_limits limits = reader->limits->sorted_set;
+    if (packed->bytes.size <= RDB_PACKED_MAX) limits.value_max = RDB_PACKED_MAX;
+    return limits;
+}
+
 /* A listpack within the limits, in order and with each member once, is taken as it is. */
 static bool may_stay(struct rdb_reader *reader, const struct packed *packed) {
-    const struct sorted_set_limits *limits = &reader->limits->sorted_set;
+    struct sorted_set_limits limits = packed_limits(reader, packed);
     struct packed walk = *packed;
     struct item member, score_item, last_member = {0};
     double score, last = 0;
-    if (packed->count == 0 || packed->count % 2 != 0 || packed->count / 2 > limits->entries_max)
+    if (packed->count == 0 || packed->count % 2 != 0 || packed->count / 2 > limits.entries_max)
         return false;
     for (bool is_first = true; packed_take(&walk, &member); is_first = false) {
         if (!packed_take(&walk, &score_item) || !score_of(&score_item, &score)) return false;
-        if (item_text_size(&member) > limits->value_max) return false;
+        if (item_text_size(&member) > limits.value_max) return false;
         if (!is_first &&
             (score < last || (!(score > last) && item_compare(&last_member, &member) >= 0)))
             return false;
@@ -97,10 +103,11 @@ static bool read_flat(struct rdb_input *in, struct rdb_reader *reader, uint8_t f
         buffer_append(&object->flat, bytes.data, bytes.size);
         return true;
     }
+    struct sorted_set_limits limits = packed_limits(reader, &packed);
     while (packed_take(&packed, &member)) {
         if (!packed_take(&packed, &score_item) || !score_of(&score_item, &score))
             return rdb_input_fail(in, malformed);
-        if (!add(in, reader, (struct sorted_set *)object, &member, score)) return false;
+        if (!add(in, &limits, (struct sorted_set *)object, &member, score)) return false;
     }
     return true;
 }

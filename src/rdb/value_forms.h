@@ -6,6 +6,9 @@
 #include "rdb/format.h"
 #include "rdb/value.h"
 
+/* What was packed stays so, whatever the size of its items, as in Redis; but not without bound. */
+enum { RDB_PACKED_MAX = 64 * 1024 };
+
 /* How it is written; writing it in that form; and reading: `object` is an empty one, and what was
  * built when it fails is the caller's to release. */
 uint8_t rdb_list_form(const struct object *object);

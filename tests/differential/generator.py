@@ -13,6 +13,7 @@ import generator_hash
 import generator_sorted_set
 import generator_stream
 from generator_bits import BITS, HYPERLOGLOGS
+from generator_dump import DUMPS
 from generator_geo import GEO
 from generator_list import LISTS
 from generator_set import SETS
@@ -635,6 +636,7 @@ FAMILIES = {
     "hashes": spoiled_table(generator_hash.HASHES) + generator_hash.LIMITS,
     "sets": [(weight, spoiled(maker)) for weight, maker in SETS],
     "transactions": TRANSACTIONS,
+    "dumps": [(weight, spoiled(maker)) for weight, maker in DUMPS],
 }
 
 FAMILIES["streams"] = spoiled_table(generator_stream.COMMANDS) + generator_stream.GROUPS_OF_COMMANDS

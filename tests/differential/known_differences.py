@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable
 
+import generator_dump
 import known_differences_stream
 from generator import COMMANDS
 from wire import elements, parse
@@ -378,6 +379,7 @@ COMPARISONS = {
     b"COMMAND LIST": command_table,
     b"COMMAND INFO": command_info,
     b"COMMAND DOCS": command_docs,
+    b"DUMP": generator_dump.same_payload,
     b"DEBUG OBJECT": debug_object,
     b"OBJECT HELP": help_text,
     b"CLIENT HELP": help_text,

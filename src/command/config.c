@@ -33,6 +33,10 @@ void command_config_set(struct call *call) {
         call_error_syntax(call);
         return;
     }
+    for (uint32_t i = 2; i < call->argc; i += 2) {
+        const struct config_directive *directive = config_find(call->argv[i]);
+        if (directive && directive->flags & SENSITIVE) call_hide(call, i + 1);
+    }
     struct config_access access = {.is_local = is_local(call),
                                    .is_loading = call->server->loading != NULL};
     struct buffer error = {0};

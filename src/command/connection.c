@@ -28,6 +28,8 @@ static bool authenticate(struct call *call, struct bytes name, struct bytes pass
 }
 
 void command_auth(struct call *call) {
+    for (uint32_t i = 1; i < call->argc; i++)
+        call_hide(call, i);
     if (call->argc > 3) {
         call_error_syntax(call);
         return;
@@ -84,6 +86,8 @@ static bool parse_hello(struct call *call, struct hello *hello) {
         if (call_argument_is(call, i, "auth") && more >= 2) {
             hello->user = &call->argv[i + 1];
             hello->password = &call->argv[i + 2];
+            call_hide(call, i + 1);
+            call_hide(call, i + 2);
             i += 2;
         } else if (call_argument_is(call, i, "setname") && more >= 1) {
             hello->name = &call->argv[++i];

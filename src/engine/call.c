@@ -12,24 +12,16 @@ enum { ERROR_TEXT_MAX = 512, SHOWN_MAX = 128 };
 
 /* ---- errors ---- */
 
-static void count_error(struct statistics *statistics, struct bytes text) {
-    statistics->errors++;
+static void count_error(struct server *server, struct bytes text) {
     size_t size = 0;
     while (size < text.size && text.data[size] != ' ')
         size++;
-    if (size >= ERROR_CODE_SIZE) size = ERROR_CODE_SIZE - 1;
-    for (uint32_t i = 0; i < statistics->error_code_count; i++) {
-        struct error_count *count = &statistics->error_codes[i];
-        if (count->code[size] == 0 && memcmp(count->code, text.data, size) == 0) {
-            count->count++;
-            return;
-        }
-    }
-    if (statistics->error_code_count == ERROR_CODES_MAX) return;
-    struct error_count *count = &statistics->error_codes[statistics->error_code_count++];
-    memset(count, 0, sizeof *count);
-    memcpy(count->code, text.data, size);
-    count->count = 1;
+    if (statistics_count_error(&server->statistics, text.data, size)) return;
+    log_warning(server->log,
+                "Errorstats stopped adding new errors because the number of errors reached the "
+                "limit (%d), may be misuse of error replies of scripts, please check INFO "
+                "ERRORSTATS, this can be re-enabled via CONFIG RESETSTAT.",
+                ERROR_CODES_MAX);
 }
 
 static void refuse_unit(struct call *call, const char *text, size_t size) {
@@ -55,13 +47,13 @@ void call_error(struct call *call, const char *format, ...) {
         return;
     }
     call->failed = true;
-    count_error(&call->server->statistics, bytes_make(text, size));
+    count_error(call->server, bytes_make(text, size));
     reply_error(call->reply, bytes_make(text, size));
 }
 
 void call_error_text(struct call *call, struct bytes text, bool counts) {
     call->failed = true;
-    if (counts) count_error(&call->server->statistics, text);
+    if (counts) count_error(call->server, text);
     reply_error(call->reply, text);
 }
 
@@ -292,6 +284,11 @@ void call_effect(struct call *call, struct database *db, const struct bytes *arg
 
 void call_effect_none(struct call *call) {
     say_effects(call);
+}
+
+void call_hide(struct call *call, uint32_t index) {
+    uint32_t bit = index < CALL_HIDDEN_BITS ? index : CALL_HIDDEN_BITS - 1;
+    call->hidden |= UINT64_C(1) << bit;
 }
 
 uint64_t call_random(struct call *call) {

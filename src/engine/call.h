@@ -22,6 +22,8 @@ struct command;
 struct server;
 struct session;
 
+enum { CALL_HIDDEN_BITS = 64 }; /* the last one stands for all further arguments */
+
 struct call {
     struct server *server;
     struct session *session;       /* who asks; never NULL */
@@ -33,6 +35,7 @@ struct call {
     struct reply *reply;
     struct database *database; /* the session's selected one */
     int64_t now_ms;    /* what ends is over at this time; 0 in replay, where nothing is */
+    uint64_t hidden;   /* arguments that MONITOR and the slow log do not show: call_hide */
     uint64_t changes;  /* call_changed's count: what INFO calls changes since the last save */
     uint32_t ready;    /* it has waited: the argument of the key that woke it; 0: it has not */
     bool failed;       /* an error was replied */
@@ -145,6 +148,9 @@ void call_changed_database(struct call *call, struct database *db, uint64_t keys
 void call_effect(struct call *call, struct database *db, const struct bytes *argv, size_t argc);
 /* The journal gets nothing, although something changed. */
 void call_effect_none(struct call *call);
+
+/* The argument is a secret: MONITOR and the slow log show "(redacted)" instead. */
+void call_hide(struct call *call, uint32_t index);
 
 /* A random number of the server's generator. */
 uint64_t call_random(struct call *call);

@@ -131,6 +131,18 @@ static bool refused_by_state(struct call *call) {
     return false;
 }
 
+/* What the session is in the middle of does not go with the command. */
+static bool refused_by_session(struct call *call) {
+    uint32_t session = call->session->flags, command = call->command->flags;
+    const char *error = NULL;
+    if (session & SESSION_MULTI && command & COMMAND_NO_MULTI)
+        error = "ERR Command not allowed inside a transaction";
+    else if (session & SESSION_MONITOR && command & (COMMAND_WRITE | COMMAND_READONLY))
+        error = "ERR Replica can't interact with the keyspace"; /* as which it counts in Redis */
+    if (error) call_error(call, "%s", error);
+    return error != NULL;
+}
+
 /* True when the call was answered with an error instead. */
 static bool refused(struct call *call, const struct command *container) {
     const struct command *command = call->command;
@@ -158,10 +170,9 @@ static bool refused(struct call *call, const struct command *container) {
         return true;
     }
     if (refused_protected(call)) return true;
-    if (unlikely(call->session->flags & SESSION_MULTI) && command->flags & COMMAND_NO_MULTI) {
-        call_error(call, "ERR Command not allowed inside a transaction");
+    if (unlikely(call->session->flags & (SESSION_MULTI | SESSION_MONITOR)) &&
+        refused_by_session(call))
         return true;
-    }
     return dispatch_refused_by_state(call);
 }
 
@@ -205,8 +216,8 @@ static void count_latency(struct command_statistics *counts, uint64_t ticks) {
     latency_add(counts->latency, ticks);
 }
 
-/* Its time is counted, and what it changed goes to the journal. */
-static void run(struct call *call, command_handler *handler) {
+/* Its time is counted, and what it changed goes to the journal. The ticks it took. */
+static uint64_t run(struct call *call, command_handler *handler) {
     struct server *server = call->server;
     uint64_t begun = server->turn.ticks; /* the handler may run others */
     handler(call);
@@ -218,15 +229,17 @@ static void run(struct call *call, command_handler *handler) {
         count_latency(counts, now - begun);
     server->turn.ticks = now;
     if (call->changes || call->effects_said) propagate(call);
+    return now - begun;
 }
 
 /* A command that waits is counted once, however often it is run. */
 static void run_first(struct call *call) {
     struct server *server = call->server;
-    run(call, call->command->handler);
+    uint64_t ticks = run(call, call->command->handler);
     server->command_statistics[call->command->number].calls++;
     server->statistics.commands++;
     call->session->commands++;
+    if (unlikely(ticks >= server->insight.notable_ticks)) insight_command(call, ticks, false);
 }
 
 /* It was answered with an error instead of being run or queued. */
@@ -390,7 +403,9 @@ bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *
     server->turn.ticks = io_ticks(server->io);
     session_reply_begin(session);
     if (held->muted) mute(session, &kept);
-    run(&call, instead ? instead : held->command->handler);
+    uint64_t ticks = run(&call, instead ? instead : held->command->handler);
+    if (unlikely(ticks >= server->insight.notable_ticks) && !instead)
+        insight_command(&call, ticks, true);
     session_unmute(session);
     session_reply_end(session);
     return !call.waits;

@@ -64,7 +64,9 @@ static void sweep(struct server *server) {
         server->sweep_database = 0;
     else
         server->statistics.expired_time_cap_reached++;
-    server->statistics.expire_us += (uint64_t)(io_monotonic_us(server->io) - begun_us);
+    int64_t took_us = io_monotonic_us(server->io) - begun_us;
+    server->statistics.expire_us += (uint64_t)took_us;
+    insight_note(server, "expire-cycle", took_us);
     if (waiting_is_ready(&server->waiting)) {
         waiting_serve(server);
         waiting_resume(server);

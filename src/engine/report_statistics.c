@@ -168,6 +168,8 @@ void report_append_errorstats(struct report *report) {
         buffer_append_format(report->out, "errorstat_%s:count=%llu\r\n", sorted[i]->code,
                              (unsigned long long)sorted[i]->count);
     }
+    if (counted->errors_full)
+        buffer_append_text(report->out, "errorstat_ERRORSTATS_DISABLED:count=1\r\n");
 }
 
 void server_reset_statistics(struct server *server) {

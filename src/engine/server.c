@@ -189,6 +189,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     housekeeping_begin(server);
     memory_limit_init(server);
     config_observe(server->config, "maxmemory", limit_changed, server);
+    insight_open(server);
     config_observe(server->config, "maxmemory-policy", policy_changed, server);
     config_observe(server->config, "maxmemory-samples", policy_changed, server);
     config_observe(server->config, "maxmemory-eviction-tenacity", policy_changed, server);
@@ -210,6 +211,7 @@ void server_close(struct server *server) {
     appending_close(server);
     server->io->operations->finish_work(server->io);
     if (server->scripting.host) server->scripting.close(server->scripting.host);
+    insight_close(server);
     waiting_release(&server->waiting);
     watching_release(&server->watching);
     keyspace_release(&server->keyspace);

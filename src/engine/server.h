@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/appending.h"
+#include "engine/insight.h"
 #include "engine/loading.h"
 #include "engine/memory_limit.h"
 #include "engine/notify.h"
@@ -91,6 +92,7 @@ struct server {
     struct statistics statistics;
     struct memory_limit limit;
     struct memory_meter meter; /* of the engine's thread */
+    struct insight insight;
     struct server_random random;
 
     struct server_listener listeners[SERVER_LISTENERS_MAX];

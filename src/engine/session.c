@@ -314,6 +314,7 @@ void session_close(struct session *session) {
     moved->index = session->index;
     waiting_forget(session);
     transaction_forget(session);
+    monitor_remove(session);
     while (session->held)
         session_drop_first_held(session);
     request_parser_release(&session->parser);
@@ -336,6 +337,7 @@ void session_close_later(struct session *session) {
 
 void session_reset(struct session *session) {
     transaction_discard(session);
+    monitor_remove(session);
     session->database = 0;
     session->protocol = 2;
     session->reply.protocol = 2;
@@ -379,6 +381,7 @@ size_t session_memory(const struct session *session) {
 
 static void describe_flags(const struct session *session, struct buffer *out) {
     size_t before = out->size;
+    if (session->flags & SESSION_MONITOR) buffer_append_byte(out, 'O');
     if (session->flags & SESSION_MULTI) buffer_append_byte(out, 'x');
     if (session->held) buffer_append_byte(out, 'b');
     if (session->flags & SESSION_WATCH_BROKEN) buffer_append_byte(out, 'd');

@@ -41,6 +41,7 @@ enum session_flag {
     SESSION_MULTI = 1 << 18,        /* between MULTI and EXEC (transaction.h) */
     SESSION_MULTI_BROKEN = 1 << 19, /* something could not be queued */
     SESSION_WATCH_BROKEN = 1 << 20, /* a key that it watched was changed (watching.h) */
+    SESSION_MONITOR = 1 << 24,      /* is told of every command (monitor.h) */
     /* Of any of these a request needs another way through dispatch.c. */
     SESSION_UNUSUAL = SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_MULTI,
 };

@@ -1,9 +1,32 @@
 /* statistics.c: rates from samples, percentiles from histograms. */
 #include "engine/statistics.h"
 
+#include <string.h>
+
 void statistics_reset(struct statistics *statistics) {
     uint64_t peak = statistics->memory_peak;
     *statistics = (struct statistics){.memory_peak = peak};
+}
+
+bool statistics_count_error(struct statistics *statistics, const char *code, size_t size) {
+    statistics->errors++;
+    if (size >= ERROR_CODE_SIZE) size = ERROR_CODE_SIZE - 1;
+    for (uint32_t i = 0; i < statistics->error_code_count; i++) {
+        struct error_count *count = &statistics->error_codes[i];
+        if (count->code[size] != 0 || memcmp(count->code, code, size) != 0) continue;
+        count->count++;
+        return true;
+    }
+    if (statistics->error_code_count == ERROR_CODES_MAX) {
+        bool is_first = !statistics->errors_full;
+        statistics->errors_full = true;
+        return !is_first;
+    }
+    struct error_count *count = &statistics->error_codes[statistics->error_code_count++];
+    memset(count, 0, sizeof *count);
+    memcpy(count->code, code, size);
+    count->count = 1;
+    return true;
 }
 
 void statistics_sample(struct statistics_rate *rate, int64_t now_ms, uint64_t count) {
@@ -28,6 +51,20 @@ static uint64_t bucket_end(uint32_t bucket) {
     if (bucket < LATENCY_STEPS) return bucket;
     uint32_t shift = bucket / LATENCY_STEPS - 1;
     return ((uint64_t)(bucket % LATENCY_STEPS + LATENCY_STEPS + 1) << shift) - 1;
+}
+
+uint64_t latency_total(const struct latency *latency) {
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < LATENCY_BUCKETS; i++)
+        total += latency->counts[i];
+    return total;
+}
+
+uint64_t latency_count_within(const struct latency *latency, uint64_t ticks) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < LATENCY_BUCKETS && bucket_end(i) <= ticks; i++)
+        count += latency->counts[i];
+    return count;
 }
 
 uint64_t latency_percentile(const struct latency *latency, double percentage) {

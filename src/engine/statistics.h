@@ -3,6 +3,7 @@
 #ifndef REDSTART_ENGINE_STATISTICS_H
 #define REDSTART_ENGINE_STATISTICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,8 @@ struct error_count {
 };
 
 struct statistics {
-    uint64_t connections, rejected_connections, commands, expired_keys, expired_fields, evicted_keys;
+    uint64_t connections, rejected_connections, commands, expired_keys, expired_fields,
+        evicted_keys;
     uint64_t evicted_clients, hits, misses, bytes_in, bytes_out, errors, unexpected_errors;
     uint64_t query_buffer_disconnections, output_buffer_disconnections;
     uint64_t expired_time_cap_reached, acl_denied_auth, acl_denied_command;
@@ -31,6 +33,7 @@ struct statistics {
     struct statistics_rate rate_commands, rate_in, rate_out;
     struct error_count error_codes[ERROR_CODES_MAX];
     uint32_t error_code_count;
+    bool errors_full; /* there were more kinds */
 };
 
 /* How often something took how long, in buckets of an eighth of an octave: a percentile read from
@@ -51,6 +54,9 @@ static inline uint32_t latency_bucket(uint64_t ticks) {
 static inline void latency_add(struct latency *latency, uint64_t ticks) {
     latency->counts[latency_bucket(ticks)]++;
 }
+uint64_t latency_total(const struct latency *latency);
+/* How many took so many ticks or fewer, those of a bucket that lies on the border not counted. */
+uint64_t latency_count_within(const struct latency *latency, uint64_t ticks);
 /* Ticks that this percentage, 0 to 100, of what was counted did not exceed; 0 when nothing was. */
 uint64_t latency_percentile(const struct latency *latency, double percentage);
 
@@ -59,6 +65,9 @@ struct command_statistics {
     struct latency *latency;                 /* NULL: none counted yet */
 };
 
+/* Count an error by its code word. False when it is the first of a new kind for which there is no
+ * room: then no more kinds are added, until the reset. */
+bool statistics_count_error(struct statistics *statistics, const char *code, size_t size);
 void statistics_reset(struct statistics *statistics);
 void statistics_sample(struct statistics_rate *rate, int64_t now_ms, uint64_t count);
 uint64_t statistics_rate_now(const struct statistics_rate *rate);

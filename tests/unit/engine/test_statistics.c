@@ -36,6 +36,20 @@ static void test_empty(void **state) {
     assert_true(latency_percentile(&latency, 0) == UINT64_MAX);
 }
 
+/* What is counted within a border lies within it, and what is missing is close to it. */
+static void check_counts(const struct latency *latency, const uint64_t *sorted, size_t count) {
+    assert_int_equal(latency_total(latency), count);
+    for (uint32_t bit = 3; bit < 63; bit++) {
+        uint64_t border = UINT64_C(1) << bit, found = latency_count_within(latency, border);
+        size_t exact = 0, surely = 0;
+        for (size_t i = 0; i < count; i++) {
+            exact += sorted[i] <= border;
+            surely += sorted[i] < border;
+        }
+        assert_true(found <= exact && found >= surely);
+    }
+}
+
 /* Never less than the value itself, and at most an eighth more. */
 static void test_percentiles(void **state) {
     static const double percentages[] = {0, 1, 50, 90, 99, 99.9, 100};
@@ -51,6 +65,7 @@ static void test_percentiles(void **state) {
             latency_add(&latency, values[i]);
         }
         qsort(values, count, sizeof values[0], compare);
+        check_counts(&latency, values, count);
         for (size_t i = 0; i < sizeof percentages / sizeof percentages[0]; i++) {
             double wanted = (double)count * percentages[i] / 100;
             size_t rank = (size_t)wanted;

@@ -1,0 +1,282 @@
+"""What people see of a running server: MONITOR, the slow log, LATENCY, INFO's statistics of commands and errors."""
+
+import re
+import socket
+import time
+
+import pytest
+
+import harness
+from harness import encode, wait_until
+
+
+def line_of(connection):
+    """One line of MONITOR without its time: (source, words as they stand there)."""
+    reply = connection.read()
+    assert isinstance(reply, harness.Status)
+    found = re.fullmatch(r"(\d+)\.(\d{6}) \[(\d+) ([^]]+)\] (.*)", reply.decode())
+    assert abs(time.time() - int(found[1])) < 30
+    return f"{found[3]} {found[4]}", found[5]
+
+
+def words(connection):
+    return line_of(connection)[1]
+
+
+@pytest.fixture
+def monitor(server):
+    monitor = server.connect()
+    monitor.call_ok("MONITOR")
+    return monitor
+
+
+# MONITOR
+
+
+def test_commands_are_told(server, monitor, connection):
+    port = connection.socket.getsockname()[1]
+    connection.call("SELECT", 3)
+    connection.call("SET", "key", b'a\r\n\t\a\b\x00\xff\\"\'')
+    assert line_of(monitor) == (f"3 127.0.0.1:{port}", '"SELECT" "3"')
+    assert line_of(monitor) == (f"3 127.0.0.1:{port}", r'"SET" "key" "a\r\n\t\a\b\x00\xff\\\"' + "'\"")
+
+
+def test_what_is_refused_or_administration_is_not_told(monitor, connection):
+    for command in (("nosuch",), ("GET",), ("CONFIG", "GET", "port"), ("SLOWLOG", "LEN"), ("CLIENT", "LIST"), ("DEBUG", "SLEEP", 0)):
+        connection.call(*command)
+    connection.call("PING")
+    assert words(monitor) == '"PING"'
+
+
+def test_secrets_are_not_told(monitor, connection):
+    connection.call("AUTH", "secret")
+    connection.call("AUTH", "default", "secret")
+    connection.call("AUTH", "nobody", "secret")
+    connection.call("HELLO", 3, "AUTH", "nobody", "secret", "SETNAME", "me")
+    connection.call("HELLO", 3, "AUTH", "default", "secret", "SETNAME", "me")
+    assert words(monitor) == '"AUTH" "(redacted)"'
+    assert [words(monitor) for _ in range(2)] == ['"AUTH" "(redacted)" "(redacted)"'] * 2
+    assert [words(monitor) for _ in range(2)] == ['"HELLO" "3" "AUTH" "(redacted)" "(redacted)" "SETNAME" "me"'] * 2
+
+
+def test_transactions_are_told_when_they_run(monitor, connection):
+    for command in (("MULTI",), ("SET", "key", "value"), ("GET", "key"), ("EXEC",)):
+        connection.call(*command)
+    assert [words(monitor) for _ in range(4)] == ['"MULTI"', '"SET" "key" "value"', '"GET" "key"', '"EXEC"']
+
+
+def test_what_waits_is_told_once(server, monitor, connection):
+    connection.command("BLPOP", "list", 0)
+    assert words(monitor) == '"BLPOP" "list" "0"'
+    server.connect().call("RPUSH", "list", "value")
+    assert connection.read() == [b"list", b"value"]
+    assert words(monitor) == '"RPUSH" "list" "value"'
+    connection.call("PING")
+    assert words(monitor) == '"PING"'
+
+
+def test_what_a_monitor_may_do(server, monitor, connection):
+    assert monitor.call("PING") == b"PONG"
+    assert words(monitor) == '"PING"'
+    monitor.command("MONITOR")
+    assert monitor.is_silent()
+    assert monitor.call("GET", "key") == b"ERR Replica can't interact with the keyspace"
+    assert monitor.call("SET", "key", "value") == b"ERR Replica can't interact with the keyspace"
+    assert b" flags=O " in connection.call("CLIENT", "LIST")
+    assert monitor.call("RESET") == b"RESET"
+    connection.call("PING")
+    assert monitor.is_silent()
+    assert monitor.call("GET", "key") is None
+
+
+def test_many_monitors(server, connection):
+    monitors = [server.connect(2 + number % 2) for number in range(20)]
+    for monitor in monitors:
+        monitor.call_ok("MONITOR")
+    for number, monitor in enumerate(monitors):
+        while number and words(monitor) != '"ECHO" "0"':
+            pass
+        if number == 0:
+            connection.call("ECHO", 0)
+            while words(monitor) != '"ECHO" "0"':
+                pass
+    for monitor in monitors[::2]:
+        monitor.close()
+    connection.send(encode("ECHO", 1) * 50)
+    assert [connection.read() for _ in range(50)] == [b"1"] * 50
+    for monitor in monitors[1::2]:
+        assert [words(monitor) for _ in range(50)] == ['"ECHO" "1"'] * 50
+
+
+def test_large_words_are_told_whole(monitor, connection):
+    connection.call("SET", "key", "v" * 1_000_000)
+    assert words(monitor) == '"SET" "key" "' + "v" * 1_000_000 + '"'
+
+
+def test_unix_sockets_are_told_by_their_path(start, tmp_path):
+    path = str(tmp_path / "socket")
+    server = start(unixsocket=path)
+    monitor = server.connect()
+    monitor.call_ok("MONITOR")
+    with harness.Connection(path) as connection:
+        connection.call("PING")
+    assert line_of(monitor) == (f"0 unix:{path}", '"PING"')
+
+
+# The slow log
+
+
+def test_time_spent_waiting_is_not_time_taken(server, connection):
+    control = server.connect()
+    control.call("CONFIG", "SET", "slowlog-log-slower-than", 50_000, "latency-monitor-threshold", 50)
+    control.call("SLOWLOG", "RESET")
+    control.call("LATENCY", "RESET")
+    connection.command("BLPOP", "list", 0)
+    time.sleep(0.2)
+    control.call("RPUSH", "list", "value")
+    assert connection.read() == [b"list", b"value"]
+    connection.call("BLPOP", "list", 0.1)
+    control.call("CLIENT", "PAUSE", 100)
+    connection.call("PING")
+    assert control.call("SLOWLOG", "LEN") == 0
+    assert control.call("LATENCY", "HISTORY", "command") == []
+    info = server.info("commandstats")
+    for name in ("blpop", "ping"):
+        assert int(re.search(r"usec=(\d+)", info[f"cmdstat_{name}"])[1]) < 50_000
+
+
+def test_who_has_waited_is_in_the_slow_log(server, connection):
+    control = server.connect()
+    control.call("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    control.call("SLOWLOG", "RESET")
+    connection.command("BLPOP", "list", 0)
+    assert wait_until(lambda: int(server.info("clients")["blocked_clients"]) == 1)
+    control.call("RPUSH", "list", "value")
+    assert connection.read() == [b"list", b"value"]
+    entries = [entry[3] for entry in control.call("SLOWLOG", "GET", -1)]
+    assert entries.count([b"BLPOP", b"list", b"0"]) == 1
+
+
+def test_the_slow_log_names_client_and_moment(server, connection):
+    connection.call("CLIENT", "SETNAME", "me")
+    connection.call("CONFIG", "SET", "slowlog-log-slower-than", 10_000)
+    connection.call("SLOWLOG", "RESET")
+    connection.call("DEBUG", "SLEEP", 0.05)
+    other = server.connect()
+    connection.close()
+    [(number, when, took, command, address, name)] = other.call("SLOWLOG", "GET")
+    assert abs(when - time.time()) < 30
+    assert 50_000 <= took < 1_000_000
+    assert command == [b"DEBUG", b"SLEEP", b"0.05"]
+    assert (address, name) == (b"127.0.0.1:%d" % int(address.split(b":")[1]), b"me")
+    other.call("DEBUG", "SLEEP", 0.02)
+    assert other.call("SLOWLOG", "GET", 1)[0][0] == number + 1
+
+
+# LATENCY
+
+
+def test_spikes_of_several_seconds(connection):
+    connection.call("CONFIG", "SET", "latency-monitor-threshold", 20)
+    connection.call("LATENCY", "RESET")
+    for seconds in (0.03, 0.12, 0.03):
+        connection.call("DEBUG", "SLEEP", seconds)
+        time.sleep(1)
+    history = connection.call("LATENCY", "HISTORY", "command")
+    assert len(history) == 3
+    assert [when for when, _ in history] == sorted({when for when, _ in history})
+    assert history[1][1] >= 120 > history[0][1]
+    [(event, when, last, worst)] = connection.call("LATENCY", "LATEST")
+    assert (event, when, last, worst) == (b"command", *history[2], history[1][1])
+    graph = bytes(connection.call("LATENCY", "GRAPH", "command")).decode().split("\n")
+    assert graph[0].startswith(f"command - high {worst} ms, low")
+    assert [line[1] for line in graph[2:6]] == ["#", "|", "|", "|"]
+    connection.call("CONFIG", "SET", "latency-monitor-threshold", 0)
+
+
+# INFO
+
+
+def fields(text):
+    return dict(field.split("=") for field in text.split(","))
+
+
+def test_commandstats(server, connection):
+    connection.call("CONFIG", "RESETSTAT")
+    for _ in range(3):
+        connection.call("SET", "key", "value")
+    connection.call("INCR", "key")
+    connection.call("INCR")
+    connection.call("CLIENT", "ID")
+    connection.call("DEBUG", "SLEEP", 0.02)
+    for command in (("MULTI",), ("SET", "key", "value"), ("SAVE",), ("GET", "key"), ("EXEC",), ("MULTI",), ("GET", "key"), ("EXEC",)):
+        connection.call(*command)
+    info = server.info("commandstats")
+    counted = fields(info["cmdstat_set"])
+    assert list(counted) == ["calls", "usec", "usec_per_call", "rejected_calls", "failed_calls"]
+    assert (counted["calls"], counted["rejected_calls"], counted["failed_calls"]) == ("3", "0", "0")
+    counted = fields(info["cmdstat_incr"])
+    assert (counted["calls"], counted["rejected_calls"], counted["failed_calls"]) == ("1", "1", "1")
+    assert fields(info["cmdstat_client|id"])["calls"] == "1"
+    assert 20_000 <= int(fields(info["cmdstat_debug"])["usec"]) < 1_000_000
+    assert fields(info["cmdstat_get"])["calls"] == "1"
+    assert fields(info["cmdstat_save"]) | {"usec": ""} == {
+        "calls": "0", "usec": "", "usec_per_call": "0.00", "rejected_calls": "1", "failed_calls": "0"
+    }  # fmt: skip
+    counted = fields(info["cmdstat_exec"])
+    assert (counted["calls"], counted["failed_calls"]) == ("2", "1")
+
+
+def test_a_transaction_takes_the_time_of_its_commands(server, connection):
+    connection.call("CONFIG", "RESETSTAT")
+    for command in (("MULTI",), ("DEBUG", "SLEEP", 0.03), ("DEBUG", "SLEEP", 0.03), ("EXEC",)):
+        connection.call(*command)
+    info = server.info("commandstats")
+    assert int(fields(info["cmdstat_exec"])["usec"]) >= int(fields(info["cmdstat_debug"])["usec"]) >= 60_000
+    assert int(fields(info["cmdstat_multi"])["usec"]) < 30_000
+
+
+def test_errorstats(server, connection):
+    connection.call("CONFIG", "RESETSTAT")
+    connection.call("SET", "key", "value")
+    connection.call("nosuch")
+    connection.call("INCR", "key")
+    connection.call("LPUSH", "key", "value")
+    connection.call("AUTH", "nobody", "nothing")
+    for command in (("MULTI",), ("nosuch",), ("EXEC",)):
+        connection.call(*command)
+    info = server.info("errorstats")
+    assert info == {
+        "errorstat_ERR": "count=3", "errorstat_WRONGTYPE": "count=1", "errorstat_WRONGPASS": "count=1",
+        "errorstat_EXECABORT": "count=1",
+    }  # fmt: skip
+    assert server.info("stats")["total_error_replies"] == "6"
+
+
+@pytest.mark.ours("7.0 has no limit")
+def test_errorstats_are_bounded(server, connection):
+    connection.call("CONFIG", "RESETSTAT")
+    for number in range(200):
+        connection.call("DEBUG", "ERROR", f"KIND{number} what")
+    info = server.info("errorstats")
+    assert len(info) == 129
+    assert info["errorstat_ERRORSTATS_DISABLED"] == "count=1"
+    connection.call("DEBUG", "ERROR", "KIND5 what")
+    connection.call("DEBUG", "ERROR", "KIND5000 what")
+    assert server.info("errorstats")["errorstat_KIND5"] == "count=2"
+    assert server.log().count("Errorstats stopped adding new errors") == 1
+    connection.call("CONFIG", "RESETSTAT")
+    connection.call("DEBUG", "ERROR", "KIND5000 what")
+    assert server.info("errorstats") == {"errorstat_KIND5000": "count=1"}
+
+
+def test_latencystats(server, connection):
+    connection.call("CONFIG", "RESETSTAT")
+    for _ in range(10):
+        connection.call("PING")
+    connection.call("DEBUG", "SLEEP", 0.02)
+    info = server.info("latencystats")
+    assert list(fields(info["latency_percentiles_usec_ping"])) == ["p50", "p99", "p99.9"]
+    assert 20_000 <= float(fields(info["latency_percentiles_usec_debug"])["p50"]) < 1_000_000
+    connection.call("CONFIG", "SET", "latency-tracking-info-percentiles", "100 0 12.5")
+    assert list(fields(server.info("latencystats")["latency_percentiles_usec_ping"])) == ["p100", "p0", "p12.5"]

@@ -65,6 +65,10 @@ void insight_note(struct server *server, const char *name, int64_t took_us) {
                took_ms < UINT32_MAX ? (uint32_t)took_ms : UINT32_MAX);
 }
 
+void insight_begin(struct call *call) {
+    if (unlikely(call->server->insight.monitors.count > 0)) monitor_tell(call);
+}
+
 void insight_command(struct call *call, uint64_t ticks, bool again) {
     struct server *server = call->server;
     const struct config *config = server->config;

@@ -24,6 +24,8 @@ void insight_close(struct server *server);
 /* A directive or the number of monitors has changed: notable_ticks anew. */
 void insight_update(struct server *server);
 
+/* A command begins that runs others (flag skip_monitor): who monitors is told of it before them. */
+void insight_begin(struct call *call);
 /* A command has ended, or begun to wait, after so many ticks, of which there are at least
  * notable_ticks. `again`: it had waited. */
 void insight_command(struct call *call, uint64_t ticks, bool again);

@@ -192,6 +192,7 @@ void script_eval(struct call *call, bool by_digest, bool read_only) {
     struct script_host *host = script_host_of(call->server);
     struct script *script = NULL;
     uint32_t key_count;
+    insight_begin(call);
     if (by_digest && call->argv[1].size != SHA1_TEXT_SIZE) {
         call_error(call, "NOSCRIPT No matching script. Please use EVAL.");
         return;

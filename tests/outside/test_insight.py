@@ -65,6 +65,12 @@ def test_transactions_are_told_when_they_run(monitor, connection):
     assert [words(monitor) for _ in range(4)] == ['"MULTI"', '"SET" "key" "value"', '"GET" "key"', '"EXEC"']
 
 
+def test_scripts_are_told_before_their_commands(monitor, connection):
+    connection.call("EVAL", "return redis.call('set', KEYS[1], 'value')", 1, "key")
+    assert words(monitor) == '"EVAL" "return redis.call(\'set\', KEYS[1], \'value\')" "1" "key"'
+    assert line_of(monitor) == ("0 lua", '"set" "key" "value"')
+
+
 def test_what_waits_is_told_once(server, monitor, connection):
     connection.command("BLPOP", "list", 0)
     assert words(monitor) == '"BLPOP" "list" "0"'

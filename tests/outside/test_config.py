@@ -381,12 +381,12 @@ def test_standard_input_and_options(start):
 
 
 def test_no_effect_is_said_once(start, tmp_path):
-    path = write(tmp_path, "main.conf", "disable-thp yes\nactiverehashing no\nslowlog-max-len 5\n")
+    path = write(tmp_path, "main.conf", "disable-thp yes\nactiverehashing no\nrepl-timeout 5\n")
     log = start(arguments=[str(path)]).log()
     assert log.count("disable-thp has no effect: ") == 1
     assert log.count("activerehashing has no effect: ") == 1
     (line,) = [line for line in log.splitlines() if "not part of this version yet" in line]
-    assert "slowlog-max-len" in line and "appendfsync" not in line
+    assert "repl-timeout" in line and "appendfsync" not in line
 
 
 PROTECTING = {

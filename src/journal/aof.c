@@ -15,6 +15,7 @@ struct aof_job {
     struct aof_job *next;
     struct aof *aof;
     struct buffer bytes;
+    int64_t since_us;      /* when the first of them was appended */
     uint64_t end;          /* the journal's offset behind them */
     struct buffer removes; /* names, each with its zero, of files to remove first */
     char *opens;           /* begin the increment of this name first; NULL: go on. Owned */
@@ -306,6 +307,13 @@ static void fail(struct aof *aof, struct aof_job *job) {
     if (!aof->last) aof->last = job;
 }
 
+/* When the oldest byte that still waits was appended; 0: none waits. */
+static int64_t oldest_us(const struct aof *aof) {
+    for (const struct aof_job *job = aof->first; job; job = job->next)
+        if (job->bytes.size > 0) return job->since_us;
+    return 0;
+}
+
 static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     if (aof->error) log_notice(aof->log, "The AOF file can be written again");
     aof->error = 0;
@@ -320,7 +328,7 @@ static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     if (job->syncs) aof->safe_size = aof->disk.size;
     aof->synced_offset = job->end;
     aof->synced_us = now_us;
-    aof->waiting_since_us = aof->first ? aof->submitted_us : 0;
+    aof->waiting_since_us = oldest_us(aof);
     aof->lags = false;
     job_free(job);
 }
@@ -426,10 +434,11 @@ static void consume(void *context, uint64_t offset, struct bytes bytes) {
     INVARIANT(offset == aof->appended);
     struct aof_job *job = aof->last;
     if (!job || job->closes || job->bytes.size >= AOF_STRETCH_MAX) job = add_job(aof);
+    if (job->bytes.size == 0) job->since_us = io_monotonic_us(aof->io);
+    if (aof->waiting_since_us == 0) aof->waiting_since_us = job->since_us;
     buffer_append(&job->bytes, bytes.data, bytes.size);
     aof->appended = offset + bytes.size;
     job->end = aof->appended;
-    if (aof->waiting_since_us == 0) aof->waiting_since_us = io_monotonic_us(aof->io);
 }
 
 /* ---- beginning and end ---- */

@@ -334,7 +334,7 @@ static void test_match(void **state) {
     }
     assert_int_equal(ports, 1);
     assert_int_equal(config_match(&BYTES("PORT"), 1, matches), 1);
-    assert_memory_equal(matches[0].name.data, "PORT", 4); /* as it was asked for */
+    assert_memory_equal(matches[0].name.data, "PORT", 4);                /* as it was asked for */
     assert_int_equal(config_match(&BYTES("*-priority"), 1, matches), 2); /* slave- and replica- */
     assert_int_equal(config_match(&BYTES("watchdog*"), 1, matches), 0);
     assert_int_equal(config_match(&BYTES("watchdog-period"), 1, matches), 1);

@@ -63,6 +63,10 @@ void command_shutdown(struct call *call) {
         call_error(call, "ERR No shutdown in progress.");
         return;
     }
+    if (server->scripting.busy && !(options & OPTION_NOSAVE)) {
+        call_error_busy(call);
+        return;
+    }
     bool saves =
         (options & OPTION_SAVE) || (!(options & OPTION_NOSAVE) && server->config->save.count > 0);
     if (saves && !server->loading) {

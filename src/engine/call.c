@@ -73,6 +73,11 @@ void call_error_no_key(struct call *call) {
     call_error(call, "ERR no such key");
 }
 
+void call_error_busy(struct call *call) {
+    call_error(call, "BUSY Redis is busy running a script. You can only call SCRIPT KILL or "
+                     "SHUTDOWN NOSAVE.");
+}
+
 void call_error_arity(struct call *call) {
     struct bytes name = call->command->full_name;
     call_error(call, "ERR wrong number of arguments for '%.*s' command", (int)name.size, name.data);

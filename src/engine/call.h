@@ -56,6 +56,7 @@ void call_error_syntax(struct call *call);     /* ERR syntax error */
 void call_error_integer(struct call *call);    /* ERR value is not an integer or out of range */
 void call_error_wrong_type(struct call *call); /* WRONGTYPE ... */
 void call_error_no_key(struct call *call);     /* ERR no such key */
+void call_error_busy(struct call *call);       /* BUSY ... a script has been running for too long */
 void call_error_arity(struct call *call);      /* ERR wrong number of arguments for 'x' command */
 /* ERR unknown subcommand or wrong number of arguments for 'x'. Try Y HELP. */
 void call_error_subcommand(struct call *call);

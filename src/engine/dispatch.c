@@ -123,8 +123,7 @@ static bool refused_by_state(struct call *call) {
     }
     if (unlikely(server->scripting.busy) && !(flags & COMMAND_ALLOW_BUSY) &&
         !(call->session->flags & SESSION_INTERNAL)) {
-        call_error(call, "BUSY Redis is busy running a script. You can only call SCRIPT KILL or "
-                         "SHUTDOWN NOSAVE.");
+        call_error_busy(call);
         return true;
     }
     call->refuses_unit = false;

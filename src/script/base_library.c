@@ -113,9 +113,21 @@ static int base_pcall(lua_State *lua) {
     return lua_gettop(lua);
 }
 
+/* The script's handler, as upvalue: but a kill is raised where hooks do not work, and so no code of
+ * the script may run before it is caught. */
+static int handle_error(lua_State *lua) {
+    if (script_vm_of(lua)->host->run.killed) return 1;
+    lua_settop(lua, 1);
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, 1, 1);
+    return 1;
+}
+
 static int base_xpcall(lua_State *lua) {
     luaL_checkany(lua, 2);
     lua_settop(lua, 2);
+    lua_pushcclosure(lua, handle_error, 1);
     lua_insert(lua, 1);
     int status = lua_pcall(lua, 0, LUA_MULTRET, 1);
     pass_on_kill(lua);
@@ -183,17 +195,18 @@ static int base_load(lua_State *lua) {
 static int base_collectgarbage(lua_State *lua) {
     static const char *const names[] = {"stop", "restart",  "collect",    "count",
                                         "step", "setpause", "setstepmul", NULL};
-    static const int options[] = {LUA_GCSTOP, LUA_GCRESTART,  LUA_GCCOLLECT,   LUA_GCCOUNT,
-                                  LUA_GCSTEP, LUA_GCSETPAUSE, LUA_GCSETSTEPMUL};
-    int option = options[luaL_checkoption(lua, 1, "collect", names)];
-    int result = lua_gc(lua, option, luaL_optint(lua, 2, 0));
-    script_vm_of(lua)->collector_touched = true;
-    if (option == LUA_GCCOUNT)
-        lua_pushnumber(lua, result + lua_gc(lua, LUA_GCCOUNTB, 0) / 1024.0);
-    else if (option == LUA_GCSTEP)
-        lua_pushboolean(lua, result);
-    else
-        lua_pushinteger(lua, result);
+    enum { STOP, RESTART, COLLECT, COUNT, STEP };
+    int option = luaL_checkoption(lua, 1, "collect", names);
+    int argument = luaL_optint(lua, 2, 0);
+    switch (option) {
+    case COUNT:
+        lua_pushnumber(lua, lua_gc(lua, LUA_GCCOUNT, 0) + lua_gc(lua, LUA_GCCOUNTB, 0) / 1024.0);
+        return 1;
+    case STEP: lua_pushboolean(lua, lua_gc(lua, LUA_GCSTEP, argument)); return 1;
+    case COLLECT: lua_gc(lua, LUA_GCCOLLECT, 0); break;
+    default: break; /* how the collector works is not for scripts to say */
+    }
+    lua_pushinteger(lua, option > STEP ? LUAI_GCPAUSE : 0);
     return 1;
 }
 

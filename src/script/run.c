@@ -30,7 +30,9 @@ static void become_slow(struct script_host *host, int64_t elapsed_us) {
 static void raise_killed(lua_State *lua) {
     /* At once again, wherever the error is caught. */
     lua_sethook(lua, script_count_hook, LUA_MASKCOUNT, 1);
+    lua_createtable(lua, 0, 1); /* to which nothing adds a place, as it would to a text */
     lua_pushlstring(lua, killed_text, sizeof killed_text - 1);
+    lua_setfield(lua, -2, "err");
     lua_error(lua);
 }
 
@@ -67,10 +69,7 @@ void script_kill(struct call *call, bool function) {
         return;
     }
     if (run->is_function != function) {
-        call_error(call,
-                   "BUSY Redis is busy running a script. You can only call %s KILL or "
-                   "SHUTDOWN NOSAVE.",
-                   run->is_function ? "FUNCTION" : "SCRIPT");
+        call_error_busy(call);
         return;
     }
     if (run->wrote) {
@@ -168,13 +167,8 @@ static void end(struct script_host *host) {
         host->server->scripting.busy = false;
         turn_interrupt_end(host->server);
     }
+    if (run->killed && host->server->shutdown_wanted) session_close_later(run->outer->session);
     if (run->killed) lua_sethook(vm->lua, script_count_hook, LUA_MASKCOUNT, SCRIPT_HOOK_PERIOD);
-    if (unlikely(vm->collector_touched)) {
-        vm->collector_touched = false;
-        lua_gc(vm->lua, LUA_GCSETPAUSE, LUAI_GCPAUSE);
-        lua_gc(vm->lua, LUA_GCSETSTEPMUL, LUAI_GCMUL);
-        lua_gc(vm->lua, LUA_GCRESTART, 0);
-    }
     if (unlikely(host->sink.capacity > SCRIPT_SINK_KEPT)) {
         buffer_release(&host->sink);
         buffer_reserve(&host->sink, SCRIPT_SINK_KEPT);

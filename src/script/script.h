@@ -1,9 +1,10 @@
 /* script.h: scripts and functions, for the commands that run them.
  *
- * One host serves one server, from the first script to the server's end. It keeps two Lua states, one for EVAL and one for libraries of
- * functions, made when they are first needed. While a script runs, its commands go straight to
- * their handlers, their effects are one unit of the journal, and when it runs for longer than
- * busy-reply-threshold, other clients are served errors, SCRIPT KILL and the like. */
+ * One host serves one server, from the first script to the server's end. It keeps two Lua states,
+ * one for EVAL and one for libraries of functions, made when they are first needed. While a script
+ * runs, its commands go straight to their handlers, their effects are one unit of the journal, and
+ * when it runs for longer than busy-reply-threshold, other clients are served errors, SCRIPT KILL
+ * and the like. */
 #ifndef REDSTART_SCRIPT_SCRIPT_H
 #define REDSTART_SCRIPT_SCRIPT_H
 

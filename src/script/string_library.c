@@ -496,10 +496,9 @@ static int string_rep(lua_State *lua) {
 
 /* ---- putting them in place ---- */
 
-static const luaL_Reg functions[] = {
-    {"find", string_find}, {"match", string_match}, {"gmatch", string_gmatch},
-    {"gsub", string_gsub}, {"rep", string_rep},
-    {NULL, NULL}};
+static const luaL_Reg functions[] = {{"find", string_find},     {"match", string_match},
+                                     {"gmatch", string_gmatch}, {"gsub", string_gsub},
+                                     {"rep", string_rep},       {NULL, NULL}};
 
 void script_replace_string(lua_State *lua) {
     for (const luaL_Reg *entry = functions; entry->name; entry++) {

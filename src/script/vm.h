@@ -28,7 +28,6 @@ struct script_vm {
     size_t bytes;     /* handed out to Lua */
     size_t bytes_max; /* while `limited` */
     bool limited;
-    bool collector_touched;  /* a script changed the collector's ways */
     uint64_t random;         /* state of math.random */
     struct buffer scratch;   /* text that a library makes */
     lua_State *scratch_user; /* for whom: the state or a coroutine of it */

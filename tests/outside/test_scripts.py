@@ -1,0 +1,403 @@
+"""Scripts: what other clients see while one runs for long, what reaches the journal, and that a script stays in its box."""
+
+import threading
+import time
+
+import harness
+import pytest
+from harness import Error, Status, wait_until
+
+SPIN = "while true do end"
+BUSY = b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+
+
+class Running:
+    """A command on a connection of its own, in a thread."""
+
+    def __init__(self, server, *words):
+        self.connection = server.connect()
+        self.reply = None
+        self.connection.command(*words)
+        self.thread = threading.Thread(target=self.read)
+        self.thread.start()
+
+    def read(self):
+        try:
+            self.reply = self.connection.read()
+        except (harness.Closed, OSError) as error:
+            self.reply = error
+
+    def end(self):
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+        return self.reply
+
+
+def begin_slow(server, script, *words):
+    """The script is running, and others are told so."""
+    other = server.connect()
+    other.call("CONFIG", "SET", "busy-reply-threshold", "100")
+    running = Running(server, "EVAL", script, *(words or ("0",)))
+    assert wait_until(lambda: other.call("GET", "x") == Error(BUSY))
+    return running, other
+
+
+# ---- scripts that run for long
+
+
+def test_others_are_told_and_the_script_is_killed(server):
+    running, other = begin_slow(server, SPIN)
+    assert other.call("SET", "x", "1") == Error(BUSY)
+    assert other.call("PING") == Error(BUSY)
+    assert other.call("EVAL", "return 1", "0") == Error(BUSY)
+    assert other.call("SHUTDOWN") == Error(BUSY)
+    newcomer = server.connect()
+    assert newcomer.call("GET", "x") == Error(BUSY)
+    assert newcomer.call("SCRIPT", "KILL") == Status(b"OK")
+    assert running.end().startswith(b"ERR Script killed by user with SCRIPT KILL... script: ")
+    assert other.call("GET", "x") is None
+    assert other.call("SCRIPT", "KILL") == Error(b"NOTBUSY No scripts in execution right now.")
+    assert running.connection.call("PING") == Status(b"PONG")
+    assert other.call("EVAL", "return 7", "0") == 7
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "while true do pcall(function() while true do end end) end",
+        "local function f() while true do end end while true do xpcall(f, f) end",
+        "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
+        "while true do coroutine.wrap(function() pcall(coroutine.wrap(function() while true do end end)) end)() end",
+        "local function f() return f() end f()",
+        "while true do redis.pcall('get', 'x') end",
+        "while true do string.find(string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40)) end",
+        "return string.find(string.rep('a', 100), string.rep('.-', 20) .. 'b')",
+        "return (string.rep('x', 200)):gsub(string.rep('x*', 30) .. 'y', '')",
+        "local t = setmetatable({}, {__index = function(t, k) return t[k + 1] end}) while true do pcall(function() return t[1] end) end",
+        "table.insert({}, -2147483647, 1) while true do end",
+        "load(function() return ' ' end)",
+        "table.sort({1, 2, 3}, function() while true do end end)",
+        "string.gsub(string.rep('x', 100), 'x', function() while true do end end)",
+    ],
+)
+def test_nothing_outlives_a_kill(server, script):
+    running, other = begin_slow(server, script)
+    assert other.call("SCRIPT", "KILL") == Status(b"OK")
+    assert running.end().startswith(b"ERR Script killed by user")
+    assert other.call("EVAL", "return 7", "0") == 7
+
+
+def test_who_has_written_is_not_killed(start):
+    server = start()
+    running, other = begin_slow(server, "redis.call('set', 'x', 'y') " + SPIN)
+    assert other.call("SCRIPT", "KILL").startswith(b"UNKILLABLE Sorry the script already executed write commands")
+    other.command("SHUTDOWN", "NOSAVE")
+    assert isinstance(running.end(), (OSError, harness.Closed))
+    assert server.wait() == 0
+
+
+def test_requests_in_order_around_a_slow_script(server):
+    """Those of the script's session wait; a pipeline of another one is answered in its order."""
+    other = server.connect()
+    other.call("CONFIG", "SET", "busy-reply-threshold", "100")
+    slow = server.connect()
+    slow.command("SET", "a", "1")
+    slow.command("EVAL", "local t = 0 for i = 1, 1e9 do t = t + redis.call('exists', 'a') end", "0")
+    slow.command("INCR", "a")
+    assert slow.read() == Status(b"OK")
+    assert wait_until(lambda: other.call("GET", "a") == Error(BUSY))
+    for _ in range(50):
+        other.command("INCR", "a")
+    other.command("SCRIPT", "KILL")
+    assert [other.read() for _ in range(50)] == [Error(BUSY)] * 50
+    assert other.read() == Status(b"OK")
+    assert slow.read().startswith(b"ERR Script killed")
+    assert slow.read() == 2
+
+
+def test_clients_come_and_go_meanwhile(server):
+    running, other = begin_slow(server, SPIN)
+    for _ in range(20):
+        client = server.connect()
+        assert client.call("GET", "x") == Error(BUSY)
+        client.close()
+    running.connection.socket.shutdown(1)  # its own end, too
+    assert other.call("SCRIPT", "KILL") == Status(b"OK")
+    running.end()
+    assert wait_until(lambda: b"connected_clients:1\r\n" in other.call("INFO", "clients"))
+
+
+def test_in_a_transaction(server):
+    other = server.connect()
+    other.call("CONFIG", "SET", "busy-reply-threshold", "100")
+    slow = server.connect()
+    for words in [("MULTI",), ("EVAL", SPIN, "0"), ("SET", "a", "1"), ("EXEC",)]:
+        slow.command(*words)
+    assert wait_until(lambda: other.call("GET", "a") == Error(BUSY))
+    assert other.call("MULTI") == Status(b"OK")
+    assert other.call("SCRIPT", "KILL") == Status(b"QUEUED") or True
+    assert server.connect().call("SCRIPT", "KILL") == Status(b"OK")
+    assert [slow.read() for _ in range(3)] == [Status(b"OK"), Status(b"QUEUED"), Status(b"QUEUED")]
+    replies = slow.read()
+    assert replies[0].startswith(b"ERR Script killed") and replies[1] == Status(b"OK")
+
+
+# ---- the box
+
+
+def run(server, script, *words):
+    return server.connect().call("EVAL", script, *(words or ("0",)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    "dofile loadfile print require module package io debug getfenv setfenv newproxy jit ffi os.execute os.exit "
+    "os.remove os.getenv os.time os.date os.rename os.tmpname string.dump".split(),
+)
+def test_what_reaches_outside_is_not_there(server, name):
+    library, _, function = name.rpartition(".")
+    if library:
+        assert run(server, f"return type({library}.{function})") == b"nil"
+    else:
+        assert b"nonexistent global variable" in run(server, f"return {name}")
+
+
+@pytest.mark.parametrize("table", "_G redis server string table math bit struct cmsgpack cjson coroutine os".split())
+@pytest.mark.parametrize(
+    "change",
+    [
+        "T.evil = 1",
+        "T.call = nil",
+        "rawset(T, 'evil', 1)",
+        "setmetatable(T, {})",
+        "setmetatable(T, nil)",
+        "table.insert(T, 1)",
+        "table.insert(T, 1, 1)",
+        "getmetatable(T).__index = {}",
+        "getmetatable(T).__newindex = nil",
+        "for k in pairs(T) do T[k] = nil end",
+        "local k = next(T) T[k] = 1",
+    ],
+)
+def test_tables_cannot_be_changed(server, table, change):
+    """Whatever the error is, the next script finds the table as it was."""
+    count = "local n = 0 for _ in pairs(T) do n = n + 1 end return n".replace("T", table)
+    before = run(server, count)
+    reply = run(server, f"local T = {table} {change} return 'changed'")
+    assert isinstance(reply, Error), reply
+    assert run(server, count) == before
+    assert run(server, f"return {table}.evil") is None or table == "_G"
+    assert run(server, "return redis.call('ping').ok") == b"PONG"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "getmetatable('').__index = function() return 'evil' end",
+        "getmetatable('').__add = function() end",
+        "setmetatable(getmetatable(''), {})",
+        "rawset(getmetatable(''), '__index', {})",
+        "string.rep = nil",
+        "function redis.call() end",
+        "KEYS = nil",
+        "x = 1",
+        "_G = {}",
+        "_G['_G'] = {}",
+        "local _ENV = {} x = 1",
+    ],
+)
+def test_nothing_is_left_for_the_next_script(server, script):
+    assert isinstance(run(server, script), Error)
+    assert run(server, "return ('x'):rep(3)") == b"xxx"
+    assert b"nonexistent" in run(server, "return x")
+
+
+def test_bytecode_is_not_loaded(server):
+    for first in range(256):
+        reply = run(server, "local f, e = loadstring(string.char(tonumber(ARGV[1])) .. 'Lua\\81\\0\\1\\4\\8\\4\\8\\0') "
+                    "return type(f)", "0", str(first))
+        assert reply == (b"nil" if first != 45 and first != 35 else b"nil") or first in (45,), first
+    assert b"unexpected symbol" in run(server, "return select(2, loadstring('\\27Lua'))")
+    assert b"unexpected symbol" in run(
+        server, "local n = 0 return select(2, pcall(function() local f, e = load(function() n = n + 1 "
+        "return n == 1 and '\\27Lua' or nil end) error(e, 0) end))")
+    # As a script of its own, too.
+    assert isinstance(run(server, "\x1bLuaQ\x00\x01\x04\x08\x04\x08\x00"), Error)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "return string.rep('x', 2147483647)",
+        "return string.rep('x', 1e15)",
+        "return #string.rep('', 1e9)",
+        "local s = 'x' while true do s = s .. s end",
+        "local t = {} for i = 1, 1e9 do t[i] = {} end",
+        "local t = {} while true do t[#t + 1] = string.rep('y', 1e6) .. #t end",
+        "return table.concat({}, 'x', 1, 2147483647)",
+        "return {unpack({}, 1, 1e8)}",
+        "return string.format('%999999999d', 1)",
+        "return cjson.encode(string.rep('\\1', 1e8))",
+        "local t = {} for i = 1, 40 do t = {t, t} end return cjson.encode(t)",
+        "local t = {} for i = 1, 5000 do t = {t} end return cjson.encode(t)",
+        "return cjson.decode(string.rep('[', 1e6))",
+        "return cjson.decode(string.rep('[', 5000) .. string.rep(']', 5000))",
+        "local t = {} for i = 1, 40 do t = {t, t} end return cmsgpack.unpack(string.rep('\\145', 1e6))",
+        "return cmsgpack.unpack('\\221\\255\\255\\255\\255')",
+        "return cmsgpack.unpack('\\223\\255\\255\\255\\255')",
+        "return cmsgpack.unpack('\\219\\255\\255\\255\\255x')",
+        "return cmsgpack.unpack('\\193')",
+        "return cmsgpack.unpack_limit('x', -1)",
+        "return cmsgpack.unpack_one('x', 9)",
+        "return struct.pack('i33', 1)",
+        "return struct.pack('i99999999999', 1)",
+        "return struct.unpack('c2147483647', 'x')",
+        "return struct.unpack('c99999999999999999999', 'x')",
+        "return struct.unpack('Lc0', '\\255\\255\\255\\255\\255\\255\\255\\255')",
+        "return struct.unpack('c0', 'x')",
+        "return struct.unpack('i4', 'abc')",
+        "return struct.unpack('i4', 'abcd', 2)",
+        "return struct.unpack('i4', 'abcd', -1)",
+        "return struct.unpack('i4', 'abcd', 4294967298)",
+        "return struct.unpack('s', 'abcd')",
+        "return struct.pack('!3i4', 1)",
+        "return struct.size('c2147483647c2147483647')",
+        "return struct.pack('i')",
+        "return string.find('x', string.rep('(', 40))",
+        "return string.find(string.rep('x', 200000), string.rep('x?', 200000))",
+        "return string.match('x', '%')",
+        "return string.match('x', '[')",
+        "return string.match('x', '[%')",
+        "return string.match('x', '%b')",
+        "return string.match('x', '%f')",
+        "return string.match('x', '%1')",
+        "return string.match('x', '(')",
+        "return string.match('x', ')')",
+        "return string.gsub('x', 'x', '%2')",
+        "local function f() return f() + 1 end return f()",
+        "local t = {} setmetatable(t, t) t.__index = t return t.x",
+        "return loadstring('return ' .. string.rep('(', 1000))() ",
+        "local s = string.rep('do ', 1e5) return loadstring(s)()",
+        "return coroutine.wrap(function() coroutine.yield(string.rep('x', 1e10)) end)()",
+        "error(setmetatable({}, {__index = function() error('x') end}))",
+        "error({})",
+        "error(true)",
+        "error({err = {}})",
+        "error({ok = 'x'})",
+        "return redis.call(string.rep('x', 1e7))",
+        "return redis.error_reply()",
+        "return redis.call(unpack({}, 1, 7000))",
+        "return setmetatable({}, {__gc = 1}).x.y",
+    ],
+)
+def test_bombs(start, script):
+    """An error, in a while, and the server goes on."""
+    server = start(script_max_memory="64mb")
+    begun = time.monotonic()
+    reply = run(server, script)
+    assert isinstance(reply, Error) or reply == 0, reply
+    assert time.monotonic() - begun < 10
+    assert run(server, "return 7") == 7
+    other = server.connect()
+    info = other.call("INFO", "memory").decode()
+    used = int(info.split("used_memory_vm_eval:")[1].split("\r")[0])
+    assert used < 64 << 20
+
+
+def test_a_reply_that_contains_itself(server):
+    reply = server.connect().call("EVAL", "local t = {} for i = 1, 50 do t = {t} end return t", "0")
+    for _ in range(50):
+        reply = reply[0]
+    assert reply == []
+    connection = server.connect()
+    connection.command("EVAL", "local t = {} t[1] = t return t", "0")
+    time.sleep(0.2)
+    assert run(server, "return 7") == 7
+
+
+def test_the_collector_works_again_behind_a_script_that_stopped_it(server):
+    for _ in range(200):
+        assert run(server, "collectgarbage('stop') local t = {} for i = 1, 20000 do t[i] = {} end return 1") == 1
+    info = server.connect().call("INFO", "memory").decode()
+    assert int(info.split("used_memory_vm_eval:")[1].split("\r")[0]) < 64 << 20
+
+
+# ---- the cache
+
+
+def test_one_off_scripts_are_forgotten(server):
+    c = server.connect()
+    kept = c.call("SCRIPT", "LOAD", "return 'kept'")
+    first = c.call("EVAL", "return redis.sha1hex('return 0')", "0")
+    c.call("EVAL", "return 0", "0")
+    for i in range(1, 600):
+        assert c.call("EVAL", f"return {i}", "0") == i
+    assert c.call("SCRIPT", "EXISTS", first, kept) == [0, 1]
+    info = c.call("INFO", "all").decode()
+    assert int(info.split("number_of_cached_scripts:")[1].split("\r")[0]) == 501
+    assert int(info.split("evicted_scripts:")[1].split("\r")[0]) >= 99
+    assert c.call("EVALSHA", kept, "0") == b"kept"
+    assert c.call("SCRIPT", "FLUSH", "ASYNC") == Status(b"OK")
+    assert c.call("EVALSHA", kept, "0").startswith(b"NOSCRIPT")
+
+
+def test_text_of_scripts(server):
+    c = server.connect()
+    sha = c.call("SCRIPT", "LOAD", "return 1")
+    assert c.call("SCRIPT", "SHOW", sha) == b"return 1"
+    assert c.call("SCRIPT", "SHOW", "0" * 40) == Error(b"NOSCRIPT No matching script.")
+
+
+# ---- as programs use them
+
+UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
+LIMIT = """
+local now, window, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
+local count = redis.call('ZCARD', KEYS[1])
+if count < limit then
+  redis.call('ZADD', KEYS[1], now, ARGV[4])
+  redis.call('PEXPIRE', KEYS[1], window)
+  return {1, limit - count - 1}
+end
+return {0, redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]}
+"""
+
+
+def test_registered_scripts_of_redis_py(client):
+    unlock, limit = client.register_script(UNLOCK), client.register_script(LIMIT)
+    client.set("lock", "me")
+    assert unlock(keys=["lock"], args=["you"]) == 0
+    assert unlock(keys=["lock"], args=["me"]) == 1
+    assert [limit(keys=["calls"], args=[i, 1000, 3, f"m{i}"])[0] for i in range(5)] == [1, 1, 1, 0, 0]
+    client.script_flush()
+    assert limit(keys=["calls"], args=[2000, 1000, 3, "late"]) == [1, 2]
+    with client.pipeline() as pipe:
+        unlock(keys=["lock"], args=["me"], client=pipe)
+        pipe.set("a", 1)
+        assert pipe.execute() == [0, True]
+
+
+def test_locks_of_redis_py(client):
+    with client.lock("resource", timeout=5) as lock:
+        assert lock.owned() and lock.extend(5) and lock.reacquire()
+        other = client.lock("resource", blocking_timeout=0.1)
+        assert not other.acquire()
+    assert client.lock("resource").acquire(blocking=False)
+
+
+def test_scripts_of_another_database(server):
+    c = server.connect()
+    assert c.call("EVAL", "redis.call('select', 3) redis.call('set', 'a', 1) return redis.call('dbsize')", "0") == 1
+    assert c.call("GET", "a") is None
+    c.call("SELECT", "3")
+    assert c.call("GET", "a") == b"1"
+
+
+def test_who_waits_is_served_behind_the_script(server):
+    waiting, c = server.connect(), server.connect()
+    waiting.command("BLPOP", "list", "5")
+    assert wait_until(lambda: b"blocked_clients:1" in c.call("INFO", "clients"))
+    assert c.call("EVAL", "redis.call('rpush', 'list', 'a', 'b') return redis.call('llen', 'list')", "0") == 2
+    assert waiting.read() == [b"list", b"a"]
+    assert c.call("LRANGE", "list", "0", "-1") == [b"b"]

@@ -30,6 +30,7 @@ static void flush_all(struct server *server) {
     for (uint32_t i = 0; i < server->keyspace.database_count; i++)
         keyspace_flush(&server->keyspace, i);
     if (server->interests) server_database_changed(server, UINT32_MAX);
+    if (server->scripting.host) server->scripting.flush_libraries(server->scripting.host);
 }
 
 /* What a reload does is no change: nothing goes to the journal. */

@@ -18,6 +18,7 @@ enum {
 
 struct rewriting {
     struct rdb_save save;
+    struct buffer libraries; /* of functions */
     struct server *server;
     struct view *view;
     uint64_t increment; /* begins at the view */
@@ -69,6 +70,7 @@ static void job_close(struct rewriting *job) {
     appending->rewriting = NULL;
     view_close(&server->keyspace, job->view);
     server->drain_unfinished = true;
+    buffer_release(&job->libraries);
     memory_free(job);
 }
 
@@ -149,6 +151,10 @@ static bool write_base(struct server *server) {
         .syncs_on_the_way = config->aof_rewrite_incremental_fsync,
         .keys_total = keyspace_count(&server->keyspace),
     };
+    struct scripting *scripting = &server->scripting;
+    if (scripting->host)
+        scripting->encode_libraries(scripting->host, config->rdbcompression, &job->libraries);
+    job->save.libraries = buffer_bytes(&job->libraries);
     set_paths(job);
     appending->scheduled = false;
     appending->rewriting = job;

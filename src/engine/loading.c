@@ -110,11 +110,6 @@ static void log_rdb(const struct loading *loading) {
     log_head(loading->server, load);
     log_notice(log, "Done loading RDB, keys loaded: %llu, keys expired: %llu.",
                (unsigned long long)load->keys, (unsigned long long)load->expired);
-    if (load->libraries > 0)
-        log_warning(log,
-                    "The file has %llu function libraries, which were not loaded: functions are "
-                    "not part of this version yet",
-                    (unsigned long long)load->libraries);
 }
 
 static double seconds_taken(const struct loading *loading) {
@@ -122,6 +117,11 @@ static double seconds_taken(const struct loading *loading) {
 }
 
 /* ---- an RDB file ---- */
+
+static bool load_library(void *context, struct bytes text) {
+    struct server *server = context;
+    return server->scripting.load_library(server->scripting.host, text);
+}
 
 /* False: it cannot begin; load.failure says why. */
 static bool begin_rdb(struct loading *loading, const char *path) {
@@ -136,6 +136,10 @@ static bool begin_rdb(struct loading *loading, const char *path) {
         .checksums = server->config->rdbchecksum,
         .merges = loading->merges,
     };
+    if (server->scripting.host) {
+        options.library = load_library;
+        options.library_context = server;
+    }
     loading->has_load = true;
     return rdb_load_begin(&loading->load, &options, path);
 }

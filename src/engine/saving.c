@@ -14,6 +14,7 @@ enum { PATH_SIZE = 4096, RETRY_S = 5 };
 
 struct saving_job {
     struct rdb_save save;
+    struct buffer libraries; /* of functions */
     struct server *server;
     struct view *view;
     uint64_t changes; /* since the save before, when it began */
@@ -76,6 +77,10 @@ static struct saving_job *job_open(struct server *server) {
         .syncs_on_the_way = config->rdb_save_incremental_fsync,
         .keys_total = keyspace_count(&server->keyspace),
     };
+    struct scripting *scripting = &server->scripting;
+    if (scripting->host)
+        scripting->encode_libraries(scripting->host, config->rdbcompression, &job->libraries);
+    job->save.libraries = buffer_bytes(&job->libraries);
     set_paths(job, server);
     return job;
 }
@@ -102,6 +107,7 @@ static void job_close(struct saving_job *job) {
     server->saving.copied = copied > job->copied ? copied : job->copied;
     view_close(&server->keyspace, job->view);
     server->drain_unfinished = true;
+    buffer_release(&job->libraries);
     memory_free(job);
 }
 

@@ -3,9 +3,7 @@
 #ifndef REDSTART_ENGINE_SCRIPTING_H
 #define REDSTART_ENGINE_SCRIPTING_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "base/buffer.h"
 
 struct script_host;
 
@@ -21,6 +19,11 @@ struct scripting {
     bool busy; /* a script has been running for too long: others are told so */
     void (*measure)(const struct script_host *host, struct scripting_report *report);
     void (*close)(struct script_host *host);
+    /* Libraries of functions: all of them as RDB files have them, appended; one of a file, false
+     * when it cannot be (the log says why); none any more. */
+    void (*encode_libraries)(struct script_host *host, bool compresses, struct buffer *out);
+    bool (*load_library)(struct script_host *host, struct bytes text);
+    void (*flush_libraries)(struct script_host *host);
 };
 
 #endif

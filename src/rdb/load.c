@@ -268,7 +268,9 @@ static bool read_library(struct rdb_load *load) {
     if (!rdb_input_string(&load->input, &load->reader.rooms[0], &code)) return false;
     load->libraries++;
     if (watch && watch->library) watch->library(watch->context, code);
-    return true;
+    const struct rdb_load_options *options = &load->options;
+    if (!options->library || options->library(options->library_context, code)) return true;
+    return rdb_input_fail(&load->input, "a library of functions cannot be loaded");
 }
 
 /* False: it is none of these, or it failed. */

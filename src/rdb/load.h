@@ -42,6 +42,9 @@ struct rdb_load_options {
     /* Not NULL: nothing is put into the keyspace, which only lends its world, and the file's
      * databases may have any number. */
     const struct rdb_load_watch *watch;
+    /* A library of functions; false ends the loading. NULL: they are passed over. */
+    bool (*library)(void *context, struct bytes code);
+    void *library_context;
     struct io *io;
     struct log *log; /* NULL: says nothing */
     struct keyspace *keyspace;

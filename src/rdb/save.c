@@ -186,6 +186,7 @@ static bool write_file(struct writing *writing) {
     snprintf(writing->magic, sizeof writing->magic, "REDIS%04u", RDB_VERSION_MIN);
     if (!write_all(save, writing->file, bytes_make(writing->magic, RDB_MAGIC_SIZE))) return false;
     write_head(writing);
+    rdb_output_raw(&writing->out, save->libraries);
     uint32_t databases = view_database_count(save->view);
     for (uint32_t i = 0; i < databases && !writing->out.failed; i++)
         write_database(writing, i);

@@ -24,7 +24,8 @@ struct rdb_save {
     enum rdb_save_use use;
     const char *folder, *path, *temporary; /* absolute; path and temporary are in the folder */
     const char *redis_version;
-    uint64_t memory; /* in use, to be noted in the file */
+    uint64_t memory;        /* in use, to be noted in the file */
+    struct bytes libraries; /* of functions, encoded */
     int64_t now_s;
     bool compresses, checksums;
     bool is_aof_base;

@@ -4,6 +4,7 @@
 #include "base/invariant.h"
 #include "base/memory.h"
 #include "engine/server.h"
+#include "script/function.h"
 #include <lauxlib.h>
 
 /* ---- where commands of scripts write their replies ---- */
@@ -68,12 +69,28 @@ static void measure(const struct script_host *host, struct scripting_report *rep
         .scripts = host->cache.count,
         .scripts_evicted = host->cache.evicted,
     };
+    function_measure(host, report);
+}
+
+static bool load_library(struct script_host *host, struct bytes text) {
+    struct buffer error = {0};
+    struct bytes name;
+    bool good = function_load(host->server, text, true, &name, &error);
+    if (!good)
+        log_warning(host->server->log, "A library of functions cannot be loaded: %.*s",
+                    (int)error.size, error.data);
+    buffer_release(&error);
+    return good;
+}
+
+static void flush_libraries(struct script_host *host) {
+    function_flush(host->server, false);
 }
 
 static void close(struct script_host *host) {
     if (host->eval) script_vm_close(host->eval);
     script_cache_release(&host->cache);
-    if (host->functions) script_vm_close(host->functions);
+    function_close(host);
     buffer_release(&host->sink);
     memory_free(host->argv);
     memory_free(host->numbers);
@@ -94,5 +111,12 @@ struct script_host *script_host_of(struct server *server) {
     server->scripting.host = host;
     server->scripting.measure = measure;
     server->scripting.close = close;
+    server->scripting.encode_libraries = function_encode;
+    server->scripting.load_library = load_library;
+    server->scripting.flush_libraries = flush_libraries;
     return host;
+}
+
+void script_attach(struct server *server) {
+    script_host_of(server);
 }

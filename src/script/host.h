@@ -41,7 +41,9 @@ struct script_host {
     struct server *server;
     struct script_vm *eval, *functions;
     struct script_cache cache;
-    struct function_registry *registry;
+    struct function_registry *registry; /* NULL: no library was ever loaded */
+    struct function_library *loading;   /* whose code is being run */
+    int64_t loading_until_us;
     struct session session; /* of commands inside scripts */
     struct reply reply;     /* into `sink` */
     struct buffer sink;
@@ -78,6 +80,9 @@ bool script_parse_key_count(struct call *call, uint32_t *count);
 bool script_may_run(struct call *call, uint32_t flags, bool read_only);
 /* Close a state that nothing needs any more; NULL is none. */
 void script_dispose_vm(struct script_host *host, struct script_vm *vm, bool in_background);
+
+/* The text of the error on the top; false when it was counted already. */
+bool script_describe_error(lua_State *lua, struct buffer *out);
 
 /* Run the function on the top of the state's stack, with `argument_count` arguments behind it, as
  * what run says. The reply is written. */

@@ -8,6 +8,7 @@
 #include "engine/dispatch.h"
 #include "engine/server.h"
 #include "engine/version.h"
+#include "script/function.h"
 #include "script/host.h"
 #include <lauxlib.h>
 #include <math.h>
@@ -97,7 +98,7 @@ static void note_write(struct script_host *host, const struct command *command) 
     journal_begin_unit(&host->server->journal);
 }
 
-/* Run it, the reply into the sink. */
+/* Run it, or say why not; the reply goes into the sink. */
 static void run_command(struct script_host *host, const struct command *command, uint32_t count) {
     struct server *server = host->server;
     struct script_run *run = &host->run;
@@ -114,20 +115,21 @@ static void run_command(struct script_host *host, const struct command *command,
         .now_ms = run->outer->now_ms,
         .in_unit = true,
     };
-    if (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) note_write(host, command);
-    if (!unlikely(dispatch_refused_by_state(&call))) {
+    const char *error = refusal(run, command, count);
+    if (unlikely(error != NULL)) {
+        call_error_text(&call, bytes_from_text(error), true);
+    } else if (!unlikely(dispatch_refused_by_state(&call))) {
+        if (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) note_write(host, command);
         server->turn.ticks = io_ticks(server->io);
         server->journal.muted = run->repl == SCRIPT_REPL_NONE;
         dispatch_in_unit(&call);
         server->journal.muted = false;
     }
-    *reply_reserve(&host->reply, 1) = 0;
 }
 
 /* The result, or an error as a table, on the top: false for an error. */
 static bool call_command(lua_State *lua) {
-    struct script_vm *vm = script_vm_of(lua);
-    struct script_host *host = vm->host;
+    struct script_host *host = script_vm_of(lua)->host;
     uint32_t count;
     if (!host->run.outer) {
         push_error(lua, "ERR redis.call/pcall can only be called inside a script invocation");
@@ -138,13 +140,7 @@ static bool call_command(lua_State *lua) {
         push_error(lua, error);
         return false;
     }
-    const struct command *command = resolve(host, count);
-    error = refusal(&host->run, command, count);
-    if (unlikely(error != NULL)) {
-        push_error(lua, error);
-        return false;
-    }
-    run_command(host, command, count);
+    run_command(host, resolve(host, count), count);
     lua_settop(lua, 0);
     script_push_reply(lua, host->sink.data);
     return host->sink.data[0] != '-';
@@ -203,7 +199,7 @@ static int redis_sha1hex(lua_State *lua) {
 }
 
 static int redis_log(lua_State *lua) {
-    static const enum log_level levels[] = {LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING};
+    static const enum log_level log_levels[] = {LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING};
     int count = lua_gettop(lua);
     if (count < 2) return raise(lua, "ERR redis.log() requires two arguments or more.");
     if (!lua_isnumber(lua, 1))
@@ -220,7 +216,8 @@ static int redis_log(lua_State *lua) {
         luaL_addlstring(&text, part, size);
     }
     luaL_pushresult(&text);
-    log_line(script_vm_of(lua)->host->server->log, levels[(int)level], "%s", lua_tostring(lua, -1));
+    log_line(script_vm_of(lua)->host->server->log, log_levels[(int)level], "%s",
+             lua_tostring(lua, -1));
     return 0;
 }
 
@@ -274,18 +271,17 @@ static int redis_acl_check_cmd(lua_State *lua) {
 
 /* ---- the table ---- */
 
-static const struct {
-    const char *name;
+struct constant {
+    const char *name; /* NULL: the end */
     int number;
-} numbers[] = {{"LOG_DEBUG", 0},
-               {"LOG_VERBOSE", 1},
-               {"LOG_NOTICE", 2},
-               {"LOG_WARNING", 3},
-               {"REPL_NONE", SCRIPT_REPL_NONE},
-               {"REPL_AOF", SCRIPT_REPL_AOF},
-               {"REPL_SLAVE", SCRIPT_REPL_REPLICA},
-               {"REPL_REPLICA", SCRIPT_REPL_REPLICA},
-               {"REPL_ALL", SCRIPT_REPL_ALL}};
+};
+
+static const struct constant levels[] = {
+    {"LOG_DEBUG", 0}, {"LOG_VERBOSE", 1}, {"LOG_NOTICE", 2}, {"LOG_WARNING", 3}, {NULL, 0}};
+static const struct constant repl_flags[] = {
+    {"REPL_NONE", SCRIPT_REPL_NONE},     {"REPL_AOF", SCRIPT_REPL_AOF},
+    {"REPL_SLAVE", SCRIPT_REPL_REPLICA}, {"REPL_REPLICA", SCRIPT_REPL_REPLICA},
+    {"REPL_ALL", SCRIPT_REPL_ALL},       {NULL, 0}};
 
 static const luaL_Reg shared[] = {{"call", redis_call},
                                   {"pcall", redis_pcall},
@@ -301,10 +297,19 @@ static const luaL_Reg eval_only[] = {{"replicate_commands", redis_replicate_comm
                                      {"breakpoint", redis_breakpoint},
                                      {"debug", redis_debug},
                                      {NULL, NULL}};
+static const luaL_Reg loading_only[] = {
+    {"register_function", function_register}, {"log", redis_log}, {NULL, NULL}};
 
 static void add_functions(lua_State *lua, const luaL_Reg *list) {
     for (; list->name; list++) {
         lua_pushcfunction(lua, list->func);
+        lua_setfield(lua, -2, list->name);
+    }
+}
+
+static void add_constants(lua_State *lua, const struct constant *list) {
+    for (; list->name; list++) {
+        lua_pushinteger(lua, list->number);
         lua_setfield(lua, -2, list->name);
     }
 }
@@ -316,14 +321,12 @@ static int version_number(void) {
     return (int)(major << 16 | minor << 8 | patch);
 }
 
-int script_open_redis(lua_State *lua, bool functions) {
+int script_open_redis(lua_State *lua, enum script_redis kind) {
     lua_newtable(lua);
-    add_functions(lua, shared);
-    if (!functions) add_functions(lua, eval_only);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        lua_pushinteger(lua, numbers[i].number);
-        lua_setfield(lua, -2, numbers[i].name);
-    }
+    add_functions(lua, kind == SCRIPT_REDIS_LOADING ? loading_only : shared);
+    if (kind == SCRIPT_REDIS_EVAL) add_functions(lua, eval_only);
+    add_constants(lua, levels);
+    if (kind != SCRIPT_REDIS_LOADING) add_constants(lua, repl_flags);
     lua_pushliteral(lua, REDIS_VERSION);
     lua_setfield(lua, -2, "REDIS_VERSION");
     lua_pushinteger(lua, version_number());

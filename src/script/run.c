@@ -36,10 +36,21 @@ static void raise_killed(lua_State *lua) {
     lua_error(lua);
 }
 
+/* A library's code only registers functions: that takes no time. */
+static void check_loading(lua_State *lua, const struct script_host *host) {
+    if (io_monotonic_us(host->server->io) < host->loading_until_us) return;
+    lua_sethook(lua, script_count_hook, LUA_MASKCOUNT, 1);
+    lua_createtable(lua, 0, 1);
+    lua_pushliteral(lua, "ERR FUNCTION LOAD timeout");
+    lua_setfield(lua, -2, "err");
+    lua_error(lua);
+}
+
 void script_poll(lua_State *lua) {
     struct script_host *host = script_vm_of(lua)->host;
     struct script_run *run = &host->run;
     struct server *server = host->server;
+    if (unlikely(host->loading != NULL)) check_loading(lua, host);
     if (!run->outer) return;
     if (run->killed) raise_killed(lua);
     int64_t now_us = io_monotonic_us(server->io), elapsed_us = now_us - run->begun_us;
@@ -99,8 +110,7 @@ int script_note_error(lua_State *lua) {
     return 1;
 }
 
-/* The text of the error on the top; false when it was counted already. */
-static bool describe_error(lua_State *lua, struct buffer *out) {
+bool script_describe_error(lua_State *lua, struct buffer *out) {
     bool counts = true, coded = false;
     if (lua_istable(lua, -1)) {
         lua_pushliteral(lua, "ignore_error_stats_update");
@@ -126,7 +136,7 @@ static bool describe_error(lua_State *lua, struct buffer *out) {
 static void reply_failure(struct script_host *host, lua_State *lua) {
     struct script_run *run = &host->run;
     struct buffer text = {0};
-    bool counts = describe_error(lua, &text);
+    bool counts = script_describe_error(lua, &text);
     buffer_append_format(&text, " script: %.*s", (int)run->name.size, run->name.data);
     if (run->error_source[0])
         buffer_append_format(&text, ", on %s:%d.", run->error_source, run->error_line);

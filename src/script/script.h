@@ -27,6 +27,9 @@ const char *script_flag_name(unsigned bit);
 /* 0 when there is none of that name. */
 uint32_t script_flag_find(struct bytes name);
 
+/* Let the server have a host from the start on, for libraries in its files. */
+void script_attach(struct server *server);
+
 /* EVAL, EVALSHA and their forms that only read: the whole command. */
 void script_eval(struct call *call, bool by_digest, bool read_only);
 void script_load(struct call *call, struct bytes text);

@@ -178,6 +178,31 @@ static void protect_libraries(lua_State *lua) {
     }
 }
 
+/* An error for who asks the table on the top for a name that is not there. */
+static void refuse_others(lua_State *lua) {
+    lua_newtable(lua);
+    lua_pushcfunction(lua, refuse_unknown);
+    lua_setfield(lua, -2, "__index");
+    lua_setmetatable(lua, -2);
+}
+
+/* The table on the top goes into the globals below it, by both of its names. */
+static void add_redis(lua_State *lua) {
+    script_protect(lua);
+    lua_pushvalue(lua, -1);
+    lua_setfield(lua, -3, "redis");
+    lua_setfield(lua, -2, "server");
+}
+
+static void open_loading_globals(lua_State *lua, struct script_vm *vm) {
+    lua_newtable(lua);
+    script_open_redis(lua, SCRIPT_REDIS_LOADING);
+    refuse_others(lua);
+    add_redis(lua);
+    refuse_others(lua);
+    vm->loading_globals = luaL_ref(lua, LUA_REGISTRYINDEX);
+}
+
 static int open_all(lua_State *lua) {
     bool functions = lua_toboolean(lua, 1);
     struct script_vm *vm = script_vm_of(lua);
@@ -198,16 +223,10 @@ static int open_all(lua_State *lua) {
     add_library(lua, "struct", script_open_struct);
     add_library(lua, "cmsgpack", script_open_msgpack);
     add_library(lua, "cjson", script_open_json);
-    script_open_redis(lua, functions);
-    script_protect(lua);
-    lua_pushvalue(lua, -1);
-    lua_setfield(lua, -3, "redis");
-    lua_setfield(lua, -2, "server");
-    /* Who asks for a name that is not there. */
-    lua_newtable(lua);
-    lua_pushcfunction(lua, refuse_unknown);
-    lua_setfield(lua, -2, "__index");
-    lua_setmetatable(lua, -2);
+    script_open_redis(lua, functions ? SCRIPT_REDIS_FUNCTIONS : SCRIPT_REDIS_EVAL);
+    add_redis(lua);
+    refuse_others(lua);
+    if (functions) open_loading_globals(lua, vm);
     lua_pushvalue(lua, -1);
     vm->globals = luaL_ref(lua, LUA_REGISTRYINDEX);
     lua_pushvalue(lua, -1);

@@ -33,6 +33,7 @@ struct script_vm {
     lua_State *scratch_user; /* for whom: the state or a coroutine of it */
     int handler;             /* registry: the handler of errors */
     int globals;             /* registry: the real globals */
+    int loading_globals;     /* registry: what the code of a library sees while it is loaded */
 };
 
 enum {
@@ -76,7 +77,8 @@ int script_open_bit(lua_State *lua);
 int script_open_struct(lua_State *lua);
 int script_open_msgpack(lua_State *lua);
 int script_open_json(lua_State *lua);
-int script_open_redis(lua_State *lua, bool functions);
+enum script_redis { SCRIPT_REDIS_EVAL, SCRIPT_REDIS_FUNCTIONS, SCRIPT_REDIS_LOADING };
+int script_open_redis(lua_State *lua, enum script_redis kind);
 /* Replace functions of the string library, in the table on the top. */
 void script_replace_string(lua_State *lua);
 /* Replace functions of Lua's base, coroutine, table and math libraries in the globals on the top.

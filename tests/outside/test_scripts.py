@@ -104,13 +104,13 @@ def test_requests_in_order_around_a_slow_script(server):
     slow.command("SET", "a", "1")
     slow.command("EVAL", "local t = 0 for i = 1, 1e9 do t = t + redis.call('exists', 'a') end", "0")
     slow.command("INCR", "a")
-    assert slow.read() == Status(b"OK")
     assert wait_until(lambda: other.call("GET", "a") == Error(BUSY))
     for _ in range(50):
         other.command("INCR", "a")
     other.command("SCRIPT", "KILL")
     assert [other.read() for _ in range(50)] == [Error(BUSY)] * 50
     assert other.read() == Status(b"OK")
+    assert slow.read() == Status(b"OK")
     assert slow.read().startswith(b"ERR Script killed")
     assert slow.read() == 2
 
@@ -401,3 +401,133 @@ def test_who_waits_is_served_behind_the_script(server):
     assert c.call("EVAL", "redis.call('rpush', 'list', 'a', 'b') return redis.call('llen', 'list')", "0") == 2
     assert waiting.read() == [b"list", b"a"]
     assert c.call("LRANGE", "list", "0", "-1") == [b"b"]
+
+
+# ---- functions
+
+COUNTER = """#!lua name=counter
+local calls = 0
+redis.register_function('up', function(keys, args) return redis.call('incrby', keys[1], args[1]) end)
+redis.register_function{function_name='peek', description='looks', flags={'no-writes'},
+  callback=function(keys) calls = calls + 1 return redis.call('get', keys[1]) end}
+"""
+OTHER = "#!lua name=other\nredis.register_function('other', function() return 'other' end)"
+
+
+def loaded(server, *libraries):
+    c = server.connect()
+    for library in libraries:
+        assert not isinstance(c.call("FUNCTION", "LOAD", library), Error)
+    return c
+
+
+def names(c):
+    return sorted(library[1] for library in c.call("FUNCTION", "LIST"))
+
+
+def test_functions_are_saved(start, tmp_path):
+    server = start(dir=str(tmp_path))
+    c = loaded(server, COUNTER, OTHER)
+    assert c.call("FCALL", "up", "1", "n", "5") == 5
+    assert c.call("SAVE") == b"OK"
+    before = c.call("FUNCTION", "LIST", "WITHCODE")
+    assert c.call("DEBUG", "RELOAD") == b"OK"
+    assert c.call("FUNCTION", "LIST", "WITHCODE") == before
+    server.stop()
+    c = start(dir=str(tmp_path)).connect()
+    assert c.call("FUNCTION", "LIST", "WITHCODE") == before
+    assert c.call("FCALL", "up", "1", "n", "5") == 10
+    assert c.call("FCALL_RO", "peek", "1", "n") == b"10"
+
+
+def test_functions_are_in_the_log(start, tmp_path):
+    server = start(dir=str(tmp_path), appendonly="yes", appendfsync="always")
+    c = loaded(server, COUNTER, OTHER)
+    assert c.call("FUNCTION", "DELETE", "other") == b"OK"
+    assert c.call("EVAL", "for i = 1, 10 do redis.call('rpush', 'list', i) end", "0") is None
+    server.stop()
+    server = start(dir=str(tmp_path), appendonly="yes", appendfsync="always")
+    c = server.connect()
+    assert names(c) == [b"counter"] and c.call("LLEN", "list") == 10
+    assert c.call("BGREWRITEAOF").startswith(b"Background")
+    assert wait_until(lambda: b"aof_rewrite_in_progress:0" in c.call("INFO", "persistence"))
+    loaded(server, OTHER)
+    server.stop()
+    c = start(dir=str(tmp_path), appendonly="yes", appendfsync="always").connect()
+    assert names(c) == [b"counter", b"other"] and c.call("FCALL", "other", "0") == b"other"
+
+
+def test_files_with_functions_from_and_to_the_peer(start, peer, tmp_path):
+    c = loaded(start(command=harness.peer_command(), dir=str(tmp_path)), COUNTER, OTHER)
+    assert c.call("SAVE") == b"OK"
+    server = start(dir=str(tmp_path))
+    ours = server.connect()
+    assert names(ours) == names(c)
+    assert ours.call("FCALL", "up", "1", "n", "5") == 5
+    assert ours.call("SAVE") == b"OK"
+    theirs = start(command=harness.peer_command(), dir=str(tmp_path)).connect()
+    assert names(theirs) == names(c) and theirs.call("FCALL", "up", "1", "n", "5") == 10
+    # FUNCTION DUMP, both ways
+    dump = c.call("FUNCTION", "DUMP")
+    assert ours.call("FUNCTION", "FLUSH") == b"OK"
+    assert ours.call("FUNCTION", "RESTORE", dump) == b"OK"
+    assert names(ours) == names(c)
+    assert c.call("FUNCTION", "RESTORE", ours.call("FUNCTION", "DUMP"), "FLUSH") == b"OK"
+    assert names(ours) == names(c)
+
+
+def test_policies_of_restoring(server):
+    c = loaded(server, COUNTER)
+    dump = c.call("FUNCTION", "DUMP")
+    assert isinstance(c.call("FUNCTION", "RESTORE", dump), Error)
+    assert c.call("FUNCTION", "RESTORE", dump, "REPLACE") == b"OK"
+    loaded(server, OTHER)
+    assert c.call("FUNCTION", "RESTORE", dump, "FLUSH") == b"OK"
+    assert names(c) == [b"counter"]
+    # All or nothing: what collides leaves everything as it was.
+    c.call("FUNCTION", "FLUSH")
+    loaded(server, "#!lua name=mine\nredis.register_function('peek', function() return 'mine' end)")
+    assert c.call("FUNCTION", "RESTORE", dump, "REPLACE") == Error(b"ERR Function peek already exists")
+    assert names(c) == [b"mine"] and c.call("FCALL", "peek", "0") == b"mine"
+    for at in range(0, len(dump), 7):
+        broken = dump[:at] + bytes([dump[at] ^ 1]) + dump[at + 1 :]
+        assert isinstance(c.call("FUNCTION", "RESTORE", broken, "FLUSH"), Error)
+    assert names(c) == [b"mine"]
+    c.call("FUNCTION", "FLUSH")
+
+
+def test_a_replaced_library_that_fails_stays(server):
+    c = loaded(server, OTHER)
+    assert isinstance(c.call("FUNCTION", "LOAD", "REPLACE", "#!lua name=other\nnosuch()"), Error)
+    assert c.call("FCALL", "other", "0") == b"other"
+    assert c.call("FUNCTION", "LOAD", "REPLACE", OTHER.replace("'other' end", "'new' end")) == b"other"
+    assert c.call("FCALL", "OTHER", "0") == b"new"
+    c.call("FUNCTION", "FLUSH", "ASYNC")
+
+
+def test_a_slow_function(server):
+    other = server.connect()
+    other.call("CONFIG", "SET", "busy-reply-threshold", "100")
+    loaded(server, "#!lua name=spin\nredis.register_function('spin', function() while true do end end)")
+    running = Running(server, "FCALL", "spin", "1", "k", "a")
+    assert wait_until(lambda: other.call("GET", "x") == Error(BUSY))
+    stats = dict(zip(*[iter(other.call("FUNCTION", "STATS"))] * 2))
+    script = dict(zip(*[iter(stats[b"running_script"])] * 2))
+    assert script[b"name"] == b"spin" and script[b"command"] == [b"FCALL", b"spin", b"1", b"k", b"a"]
+    assert script[b"duration_ms"] >= 100
+    assert other.call("SCRIPT", "KILL").startswith(b"BUSY")
+    assert other.call("FUNCTION", "KILL") == b"OK"
+    assert running.end().startswith(b"ERR Script killed by user")
+    assert isinstance(other.call("FUNCTION", "LOAD", "#!lua name=slow\nwhile true do end"), Error)
+    other.call("FUNCTION", "FLUSH")
+
+
+def test_functions_of_redis_py(client):
+    client.function_load(COUNTER)
+    assert client.fcall("up", 1, "n", 3) == 3
+    assert client.fcall_ro("peek", 1, "n") == b"3"
+    assert client.function_list()[0][1] == b"counter"
+    dump = client.function_dump()
+    client.function_flush()
+    assert client.function_restore(dump)
+    client.function_delete("counter")

@@ -52,9 +52,12 @@ void command_bgsave(struct call *call) {
 /* It waits for no save, nor a save for it. */
 void command_bgrewriteaof(struct call *call) {
     struct server *server = call->server;
-    if (appending_is_rewriting(&server->appending))
+    if (appending_is_rewriting(&server->appending)) {
         call_error(call, "ERR Background append only file rewriting already in progress");
-    else if (appending_rewrite(server))
+    } else if (call->in_unit) { /* no file may begin with half of it */
+        server->appending.scheduled = true;
+        reply_simple(call->reply, "Background append only file rewriting scheduled");
+    } else if (appending_rewrite(server))
         reply_simple(call->reply, "Background append only file rewriting started");
     else
         call_error(call, "ERR Can't execute an AOF background rewriting. Please check the server "

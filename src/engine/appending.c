@@ -329,9 +329,10 @@ static bool has_grown(const struct server *server) {
 void appending_check(struct server *server) {
     struct appending *appending = &server->appending;
     struct aof *aof = &appending->aof;
-    if (!appending->is_on || appending->rewriting) return;
+    if (appending->rewriting || !(appending->is_on || appending->scheduled)) return;
     bool may_now = server->monotonic_us >= appending->rewrite_not_before_us;
     if (appending->scheduled || (aof->awaits_base && may_now)) {
+        appending->scheduled = false;
         appending_rewrite(server);
     } else if (aof->awaits_base || appending->refuses) {
         /* not before the disk is well */

@@ -65,6 +65,16 @@ void insight_note(struct server *server, const char *name, int64_t took_us) {
                took_ms < UINT32_MAX ? (uint32_t)took_ms : UINT32_MAX);
 }
 
+static int64_t us_of(const struct server *server, uint64_t ticks) {
+    double ticks_per_us = server->io->operations->ticks_per_us;
+    return ticks_per_us > 0 ? (int64_t)((double)ticks / ticks_per_us) : 0;
+}
+
+void insight_note_ticks(struct server *server, const char *name, uint64_t ticks) {
+    if (server->config->latency_monitor_threshold > 0)
+        insight_note(server, name, us_of(server, ticks));
+}
+
 void insight_begin(struct call *call) {
     if (unlikely(call->server->insight.monitors.count > 0)) monitor_tell(call);
 }
@@ -73,8 +83,7 @@ void insight_command(struct call *call, uint64_t ticks, bool again) {
     struct server *server = call->server;
     const struct config *config = server->config;
     uint32_t flags = call->command->flags;
-    double ticks_per_us = server->io->operations->ticks_per_us;
-    int64_t took_us = ticks_per_us > 0 ? (int64_t)((double)ticks / ticks_per_us) : 0;
+    int64_t took_us = us_of(server, ticks);
     if (server->insight.monitors.count > 0 && !again &&
         !(flags & (COMMAND_ADMIN | COMMAND_SKIP_MONITOR)))
         monitor_tell(call);

@@ -34,6 +34,8 @@ void insight_command(struct call *call, uint64_t ticks, bool again);
  */
 void insight_note(struct server *server, const char *name, int64_t took_us);
 
+void insight_note_ticks(struct server *server, const char *name, uint64_t ticks);
+
 /* The call's word, as people may see it. */
 struct bytes insight_word(const struct call *call, uint32_t index);
 

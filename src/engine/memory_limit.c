@@ -112,7 +112,9 @@ static enum progress evict_in_turn(struct server *server) {
         limit->spent_ticks = 0;
     }
     enum progress progress = evict_some(server, begun);
-    limit->spent_ticks += io_ticks(server->io) - begun;
+    uint64_t ticks = io_ticks(server->io) - begun;
+    limit->spent_ticks += ticks;
+    insight_note_ticks(server, "eviction-cycle", ticks);
     return progress;
 }
 

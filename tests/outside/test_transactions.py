@@ -381,3 +381,27 @@ def test_watched_keys_that_end(client):
         pipe.ping()
         with pytest.raises(redis.WatchError):
             pipe.execute()
+
+
+def test_a_rewrite_waits_for_the_end(start):
+    server = start(appendonly="yes")
+    connection = server.connect()
+    assert wait_until(lambda: server.info("persistence")["aof_rewrite_in_progress"] == "0")
+    for command in (("MULTI",), ("SET", "a", 1), ("BGREWRITEAOF",), ("SET", "b", 1)):
+        connection.call(*command)
+    assert connection.call("EXEC")[1] == b"Background append only file rewriting scheduled"
+    assert wait_until(lambda: server.log().count("Background AOF rewrite finished successfully") >= 1)
+
+
+def test_appending_is_switched_in_the_middle(start):
+    """What is written of the transaction is as a whole as it can be; nothing breaks."""
+    server = start(appendonly="yes")
+    connection = server.connect()
+    for value in ("no", "yes", "no"):
+        connection.call("MULTI")
+        for key in "abcd":
+            connection.call("SET", key, value)
+            if key == "b":
+                connection.call("CONFIG", "SET", "appendonly", value)
+        assert connection.call("EXEC") == [b"OK"] * 5
+    assert connection.call("MGET", *"abcd") == [b"no"] * 4

@@ -40,9 +40,11 @@ int output_parts(const struct output *output, struct bytes parts[OUTPUT_PARTS_MA
 
 void output_sent(struct output *output, size_t size) {
     size_t of_piece = size < output->piece.size ? size : output->piece.size;
-    output->piece.data += of_piece;
-    output->piece.size -= of_piece;
-    size -= of_piece;
+    if (of_piece > 0) {
+        output->piece.data += of_piece;
+        output->piece.size -= of_piece;
+        size -= of_piece;
+    }
     INVARIANT(size <= output->chunk_bytes);
     output->chunk_bytes -= size;
     while (output->first) {

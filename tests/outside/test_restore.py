@@ -159,3 +159,25 @@ def test_an_offset_of_ours(start, tmp_path):
         assert again.wait() == 0
         code, output = subprocess.getstatusoutput(f"{harness.ours_command()[0]} check aof {tmp_path / str(offset)}")
         assert code == 0, output
+
+
+def test_damage_in_ours(start, tmp_path):
+    """Up to the last sound offset, which the check tells, there is a dataset; beyond it, a refusal."""
+    server = start(appendonly="yes", appendfsync="always")
+    connection = server.connect()
+    for number in range(50):
+        connection.call_ok("SET", "number", number)
+    server.stop()
+    log = server.folder / "appendonlydir" / "appendonly.aof.1.incr.aof"
+    data = bytearray(log.read_bytes())
+    at = data.index(b"$2\r\n30\r\n") + 4
+    data[at] ^= 1
+    log.write_bytes(data)
+    code, output = subprocess.getstatusoutput(f"{harness.ours_command()[0]} check aof {server.folder}")
+    assert code == 1 and "is damaged in the middle" in output
+    end = int(output.split("[info] offsets ")[1].split(" of history")[0].split()[-1])
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "all", "--until", end + 1000)
+    assert code == 1 and "is damaged before that moment" in output
+    code, output = restore("--dir", server.folder, "--to", tmp_path / "sound", "--until", end)
+    assert code == 0, output
+    assert start(dir=tmp_path / "sound", appendonly="yes").connect().call("GET", "number") == b"29"

@@ -204,7 +204,10 @@ static bool conclude_file(struct reading *reading, enum replay_result result) {
         true; /* what was begun behind a torn file and could not be used does not count */
     for (size_t i = reading->index + 1; i < plan->count; i++)
         is_last = is_last && plan->increments[i].size == 0;
-    if (result == REPLAY_TORN && is_last) {
+    const struct moment *until = &plan->wanted->until;
+    bool is_there = until->kind == MOMENT_OFFSET && reading->has_offset &&
+                    reading->offset >= until->offset && replay->good >= replay->stretch_end;
+    if (is_there || (result == REPLAY_TORN && is_last)) {
         struct plan_place place = place_at(reading, replay->good);
         stop(reading, &place);
         return true;

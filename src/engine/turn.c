@@ -231,6 +231,13 @@ static void compact_input(struct session *session) {
 
 /* ---- prefetch ---- */
 
+/* Is it the key that was hashed last? Runs of commands on one key are common: it is then looked for
+ * only once. */
+static bool is_last_key(const struct turn *turn, const struct database *db, struct bytes name) {
+    const struct turn_key *last = turn->keys + turn->key_count - 1;
+    return turn->key_count > 0 && last->database == db && bytes_equal(last->arguments[-1], name);
+}
+
 /* Hash the keys of one request and touch the directory. */
 static void hash_keys(struct server *server, struct turn_item *item) {
     const struct command *command = item->command;
@@ -245,16 +252,20 @@ static void hash_keys(struct server *server, struct turn_item *item) {
     const struct database *db = &server->keyspace.databases[item->session->database];
     uint32_t keys = 0;
     for (size_t i = first; i <= last && keys < TURN_PREFETCH_KEYS; i += step, keys++) {
-        uint64_t hash = hash_bytes(&server->keyspace.secret, item->request.arguments[i]);
+        struct bytes name = item->request.arguments[i];
+        bool again = is_last_key(turn, db, name);
+        uint64_t hash = again ? turn->keys[turn->key_count - 1].hash
+                              : hash_bytes(&server->keyspace.secret, name);
         item->hashes[i] = hash;
         if (turn->key_count == TURN_KEYS) continue;
         turn->keys[turn->key_count++] = (struct turn_key){
             .database = db,
             .hash = hash,
+            .is_again = again,
             .arguments = item->request.arguments + i + 1,
             .argument_count = count - (uint32_t)i - 1,
         };
-        database_prefetch_directory(db, hash);
+        if (!again) database_prefetch_directory(db, hash);
     }
 }
 
@@ -263,9 +274,10 @@ static void prefetch_elements(struct turn *turn) {
     const struct turn_key *end = turn->keys + turn->key_count;
     for (unsigned step = 0; step < OBJECT_PREFETCH_STEPS; step++)
         for (struct turn_key *key = turn->keys; key < end; key++)
-            if (key->entry && entry_encoding(key->entry) == ENTRY_OBJECT)
-                object_prefetch(entry_object(key->entry), key->arguments, key->argument_count, step,
-                                &key->hash);
+            if (key->entry && entry_encoding(key->entry) == ENTRY_OBJECT &&
+                !object_prefetch(entry_object(key->entry), key->arguments, key->argument_count,
+                                 step, &key->hash))
+                key->entry = NULL;
 }
 
 /* Each step touches what the step before has brought near: directory, bucket, entry, large value,
@@ -278,12 +290,15 @@ static void prefetch(struct server *server) {
         hash_keys(server, &turn->items[i]);
     const struct turn_key *end = turn->keys + turn->key_count;
     for (struct turn_key *key = turn->keys; key < end; key++)
-        database_prefetch_bucket(key->database, key->hash);
+        if (!key->is_again) database_prefetch_bucket(key->database, key->hash);
     for (struct turn_key *key = turn->keys; key < end; key++)
-        key->entry = database_prefetch_entry(key->database, key->hash, &key->is_elsewhere);
+        if (!key->is_again)
+            key->entry = database_prefetch_entry(key->database, key->hash, &key->is_elsewhere);
     bool objects = false;
     for (struct turn_key *key = turn->keys; key < end; key++) {
-        if (key->entry) {
+        if (key->is_again) {
+            key->entry = key[-1].entry;
+        } else if (key->entry) {
             database_prefetch_value(key->entry);
             objects |= entry_encoding(key->entry) == ENTRY_OBJECT;
         } else if (key->is_elsewhere) {

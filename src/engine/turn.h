@@ -43,6 +43,7 @@ struct turn_key {
     uint64_t hash;
     const struct entry *entry;     /* the likely one, once its bucket was there; NULL: none */
     bool is_elsewhere;             /* not in its home bucket, if there is one */
+    bool is_again;                 /* the key before is the same one */
     const struct bytes *arguments; /* behind the key */
     uint32_t argument_count;
 };

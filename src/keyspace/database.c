@@ -33,11 +33,25 @@ const struct entry *database_find(const struct database *db, const struct key *k
     return element == 0 ? NULL : store_entry(db->store, element);
 }
 
+/* While a view is open, segments are copied when they are written: then nothing is kept. */
+static inline bool is_last(const struct store *store, const struct key *key) {
+    const struct last_spot *last = &store->last;
+    const struct epochs *epochs = &store->keyspace->epochs;
+    return last->spot.entry && last->spot.place.hash == key->hash &&
+           last->version == store->version && last->epoch == epochs->now && epochs->frozen == 0 &&
+           bytes_equal(entry_key(last->spot.entry), key->name);
+}
+
 struct spot database_locate(struct database *db, const struct key *key) {
-    struct match match = {db->store, key->name};
+    struct store *store = db->store;
+    if (is_last(store, key)) return store->last.spot;
+    struct match match = {store, key->name};
     struct spot spot = {0};
-    table_element element = table_find(&db->store->table, key->hash, matches, &match, &spot.place);
-    if (element != 0) spot.entry = store_entry(db->store, element);
+    table_element element = table_find(&store->table, key->hash, matches, &match, &spot.place);
+    if (element == 0) return spot;
+    spot.entry = store_entry(store, element);
+    if (entry_encoding(spot.entry) == ENTRY_OBJECT)
+        store->last = (struct last_spot){spot, store->version, store->keyspace->epochs.now};
     return spot;
 }
 

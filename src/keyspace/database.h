@@ -20,6 +20,22 @@ struct key {
     uint64_t hash;
 };
 
+/* Where a key's entry stands, found for changing it. Valid until the database is next changed other
+ * than through this spot. */
+struct spot {
+    struct entry
+        *entry; /* NULL: the key is absent. Read it; change it through database_... alone */
+    struct table_place place;
+};
+
+/* The object that was last looked for, likely to be the next one too: found as long as nothing has
+ * moved since (entries: version; segments: a view was opened). */
+struct last_spot {
+    struct spot spot; /* entry NULL: none */
+    uint64_t version;
+    uint32_t epoch;
+};
+
 struct store {
     struct table table;
     struct table_owner owner; /* of the table: this store */
@@ -27,25 +43,18 @@ struct store {
     struct slab slab;
     struct keyspace *keyspace; /* for its secret and its disposal of large values */
     uint64_t version;          /* changes whenever spots become invalid */
-    size_t expiring;           /* entries with an expiry */
-    __int128 expiry_sum_ms;    /* of their times, for the average */
-    size_t outside_bytes;      /* in blobs and objects of the entries */
-    uint64_t sweep_cursor;     /* of the active expiry */
-    uint64_t sample_cursor;    /* of the eviction (eviction.h) */
-    uint64_t age_cursor;       /* of keyspace_age */
+    struct last_spot last;
+    size_t expiring;        /* entries with an expiry */
+    __int128 expiry_sum_ms; /* of their times, for the average */
+    size_t outside_bytes;   /* in blobs and objects of the entries */
+    uint64_t sweep_cursor;  /* of the active expiry */
+    uint64_t sample_cursor; /* of the eviction (eviction.h) */
+    uint64_t age_cursor;    /* of keyspace_age */
 };
 
 struct database {
     struct store *store; /* never NULL */
     uint32_t number;
-};
-
-/* Where a key's entry stands, found for changing it. Valid until the database is next changed other
- * than through this spot. */
-struct spot {
-    struct entry
-        *entry; /* NULL: the key is absent. Read it; change it through database_... alone */
-    struct table_place place;
 };
 
 struct key key_make(const struct keyspace *keyspace, struct bytes name);

@@ -97,11 +97,13 @@ uint64_t object_count(const struct object *object);
 int64_t object_next_expiry(const struct object *object);
 const char *object_encoding_name(const struct object *object);
 
-static inline void object_prefetch(const struct object *object, const struct bytes *arguments,
+/* False when there is nothing to bring nearer, now and in later steps. */
+static inline bool object_prefetch(const struct object *object, const struct bytes *arguments,
                                    size_t count, unsigned step, uint64_t *hash) {
     const struct object_class *class = object_class_of((enum value_type)object->type);
-    if (class->prefetch && !object_is_flat(object) && count > 0)
-        class->prefetch(object, arguments, count, step, hash);
+    if (!class->prefetch || object_is_flat(object) || count == 0) return false;
+    class->prefetch(object, arguments, count, step, hash);
+    return true;
 }
 
 /* Room for any object's struct, on the stack. */

@@ -10,6 +10,7 @@
 #define REDSTART_KEYSPACE_DATABASE_H
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "keyspace/entry.h"
 #include "struct/table.h"
 
@@ -81,8 +82,8 @@ static inline const struct entry *database_prefetch_element(const struct databas
     if (element == 0) return NULL;
     enum { HALF_LINE = 32 }; /* every other small entry goes on in the next line */
     const char *entry = slab_at(&db->store->slab, element);
-    __builtin_prefetch(entry, 1);
-    __builtin_prefetch(entry + HALF_LINE, 1);
+    memory_prefetch_to_write(entry);
+    memory_prefetch_to_write(entry + HALF_LINE);
     return (const struct entry *)entry;
 }
 static inline const struct entry *database_prefetch_entry(const struct database *db, uint64_t hash,
@@ -98,14 +99,14 @@ static inline void database_prefetch_value(const struct entry *entry) {
     enum { LINE = 64, LINES = 6 }; /* of a blob; from there on the processor sees the pattern */
     if (entry_encoding(entry) == ENTRY_OBJECT) {
         const char *object = entry_object(entry);
-        __builtin_prefetch(object);
-        __builtin_prefetch(object + LINE);
+        memory_prefetch(object);
+        memory_prefetch(object + LINE);
         return;
     }
     if (entry_encoding(entry) != ENTRY_BLOB) return;
     const char *blob = (const char *)entry_blob(entry);
     for (int i = 0; i < LINES; i++)
-        __builtin_prefetch(blob + i * LINE);
+        memory_prefetch(blob + i * LINE);
 }
 
 /* Give the key this string, whatever it held. `spot` is the key's, as database_locate gave it, and

@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "keyspace/keyspace.h"
 
 uint64_t store_hash(void *context, table_element element) {
@@ -12,7 +13,7 @@ uint64_t store_hash(void *context, table_element element) {
 
 void store_prefetch(void *context, table_element element) {
     const struct store *store = context;
-    __builtin_prefetch(store_entry(store, element));
+    memory_prefetch(store_entry(store, element));
 }
 
 struct store *store_open(struct keyspace *keyspace) {

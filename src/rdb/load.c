@@ -140,11 +140,14 @@ bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *option
     return read_magic(load);
 }
 
+static void release_waiting(struct rdb_load *load);
+
 void rdb_load_end(struct rdb_load *load) {
     if (load->file >= 0) load->options.io->operations->close(load->options.io, load->file);
     load->file = IO_NONE;
     buffer_release(&load->piece);
     buffer_release(&load->key);
+    release_waiting(load);
     rdb_reader_release(&load->reader);
 }
 
@@ -296,30 +299,119 @@ static bool read_opcode(struct rdb_load *load, uint8_t opcode, bool *known) {
 
 /* ---- keys ---- */
 
-static void set_use(struct rdb_load *load, const struct entry *entry) {
-    const struct use_policy *use = &load->options.keyspace->use;
-    bool counts = use->kind == USE_BY_COUNT;
-    if (counts && load->frequency >= 0)
-        entry_set_clock(entry, use_of_count(use, (uint32_t)load->frequency));
-    else if (!counts && load->idle_s >= 0)
-        entry_set_clock(entry, use_of_idle(use, (uint64_t)load->idle_s));
+/* A key that was read waits until some more have been: the places that they will have in the table
+ * are in no cache, and are fetched meanwhile. A ring, the oldest one at `first`. */
+
+enum { WAITING_MAX = 32, COPIED_MAX = 16 * 1024 }; /* keys; bytes of a string that waits */
+
+struct rdb_load_key {
+    struct database *database;
+    uint64_t hash;
+    int64_t expiry, idle_s, frequency;
+    struct buffer text; /* the key, and its string */
+    size_t name_size;
+    struct rdb_value value; /* its string points into `text` */
+};
+
+struct rdb_load_keys {
+    uint32_t first, count;
+    struct rdb_load_key ring[WAITING_MAX];
+};
+
+static struct rdb_load_key *waiting_key(struct rdb_load *load, uint32_t index) {
+    return &load->waiting->ring[(load->waiting->first + index) % WAITING_MAX];
 }
 
-static bool put(struct rdb_load *load, struct rdb_value *value) {
-    struct database *db = load->database;
-    struct key key = key_make(load->options.keyspace, buffer_bytes(&load->key));
+static void set_use(struct rdb_load *load, const struct rdb_load_key *key,
+                    const struct entry *entry) {
+    const struct use_policy *use = &load->options.keyspace->use;
+    bool counts = use->kind == USE_BY_COUNT;
+    if (counts && key->frequency >= 0)
+        entry_set_clock(entry, use_of_count(use, (uint32_t)key->frequency));
+    else if (!counts && key->idle_s >= 0)
+        entry_set_clock(entry, use_of_idle(use, (uint64_t)key->idle_s));
+}
+
+static void release_value(struct rdb_value *value) {
+    if (value->is_object) object_release(&value->room.object);
+    value->is_object = false;
+}
+
+static bool put(struct rdb_load *load, struct rdb_load_key *from) {
+    struct database *db = from->database;
+    struct bytes name = bytes_make(from->text.data, from->name_size);
+    struct key key = {name, from->hash};
+    struct rdb_value *value = &from->value;
     struct spot spot = database_locate(db, &key);
     if (spot.entry && !load->options.merges) {
-        if (value->is_object) object_release(&value->room.object);
+        release_value(value);
+        buffer_clear(&load->key);
+        buffer_append(&load->key, name.data, name.size);
         return rdb_input_fail(&load->input, "it is there twice");
     }
     if (value->is_object)
-        database_put_object(db, &key, &spot, &value->room.object, load->expiry);
+        database_put_object(db, &key, &spot, &value->room.object, from->expiry);
     else
-        database_put_string(db, &key, &spot, value->string, load->expiry);
-    if (load->idle_s >= 0 || load->frequency >= 0) set_use(load, spot.entry);
+        database_put_string(db, &key, &spot, value->string, from->expiry);
+    value->is_object = false;
+    if (from->idle_s >= 0 || from->frequency >= 0) set_use(load, from, spot.entry);
     load->keys++;
     return true;
+}
+
+/* Put the oldest ones, until so many are left. */
+static bool settle(struct rdb_load *load, uint32_t left) {
+    struct rdb_load_keys *waiting = load->waiting;
+    while (waiting && waiting->count > left) {
+        struct rdb_load_key *key = waiting_key(load, 0);
+        waiting->first = (waiting->first + 1) % WAITING_MAX;
+        waiting->count--;
+        if (!put(load, key)) return false;
+    }
+    return true;
+}
+
+static void release_waiting(struct rdb_load *load) {
+    if (!load->waiting) return;
+    while (load->waiting->count > 0)
+        release_value(&waiting_key(load, --load->waiting->count)->value);
+    for (uint32_t i = 0; i < WAITING_MAX; i++)
+        buffer_release(&load->waiting->ring[i].text);
+    memory_free(load->waiting);
+    load->waiting = NULL;
+}
+
+/* The slot behind the last one, whose value the key in load->key gets. */
+static struct rdb_load_key *waiting_slot(struct rdb_load *load) {
+    if (!load->waiting) load->waiting = memory_alloc_zeroed(1, sizeof *load->waiting);
+    return waiting_key(load, load->waiting->count);
+}
+
+/* The slot is filled: line it up, and go on with those that have waited. */
+static bool line_up(struct rdb_load *load, struct rdb_load_key *key) {
+    struct database *db = load->database;
+    uint32_t *count = &load->waiting->count;
+    struct bytes string = key->value.string;
+    key->database = db;
+    key->expiry = load->expiry;
+    key->idle_s = load->idle_s;
+    key->frequency = load->frequency;
+    key->name_size = load->key.size;
+    key->hash = key_make(load->options.keyspace, buffer_bytes(&load->key)).hash;
+    buffer_clear(&key->text);
+    buffer_append(&key->text, load->key.data, load->key.size);
+    bool waits = key->value.is_object || string.size <= COPIED_MAX;
+    if (waits && !key->value.is_object) {
+        buffer_append(&key->text, string.data, string.size);
+        key->value.string = bytes_make(key->text.data + key->name_size, string.size);
+    }
+    database_prefetch_directory(db, key->hash);
+    ++*count;
+    if (*count > WAITING_MAX / 2) {
+        const struct rdb_load_key *middle = waiting_key(load, WAITING_MAX / 2);
+        database_prefetch_bucket(middle->database, middle->hash);
+    }
+    return settle(load, waits ? WAITING_MAX - 1 : 0);
 }
 
 /* A module's value has its parts marked in this form, so that who only looks can pass it over. */
@@ -337,13 +429,12 @@ static bool show_key(struct rdb_load *load, uint8_t form, struct rdb_value *valu
     load->keys++;
     load->expired += load->expiry <= load->options.now_ms;
     if (watch->key) watch->key(watch->context, load, form, value);
-    if (value->is_object) object_release(&value->room.object);
+    release_value(value);
     forget_key(load);
     return true;
 }
 
 static bool read_key(struct rdb_load *load, uint8_t form) {
-    struct rdb_value value;
     struct bytes name;
     load->form = form;
     if (!rdb_input_string_copy(&load->input, &load->key, &name)) {
@@ -351,14 +442,17 @@ static bool read_key(struct rdb_load *load, uint8_t form) {
         return false;
     }
     if (form == RDB_MODULE_2 && load->options.watch) return pass_module_value(load);
-    if (!rdb_value_read(&load->input, &load->reader, form, &value)) return false;
-    if (load->options.watch) return show_key(load, form, &value);
-    bool is_gone = value.is_object && value.room.object.type != VALUE_STREAM &&
-                   object_count(&value.room.object) == 0;
+    struct rdb_load_key *key = waiting_slot(load);
+    struct rdb_value *value = &key->value;
+    value->is_object = false;
+    if (!rdb_value_read(&load->input, &load->reader, form, value)) return false;
+    if (load->options.watch) return show_key(load, form, value);
+    bool is_gone = value->is_object && value->room.object.type != VALUE_STREAM &&
+                   object_count(&value->room.object) == 0;
     if (load->expiry <= load->options.now_ms || is_gone) {
         load->expired++;
-        if (value.is_object) object_release(&value.room.object);
-    } else if (!put(load, &value)) {
+        release_value(value);
+    } else if (!line_up(load, key)) {
         return false;
     }
     forget_key(load);
@@ -380,7 +474,7 @@ static enum rdb_load_state finish(struct rdb_load *load) {
     return RDB_LOAD_FAILED;
 }
 
-enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes) {
+static enum rdb_load_state step(struct rdb_load *load, uint64_t bytes) {
     uint64_t end = rdb_load_offset(load) + bytes;
     while (rdb_load_offset(load) < end) {
         uint8_t opcode;
@@ -389,7 +483,7 @@ enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes) {
             load->expiry == ENTRY_NO_EXPIRY && load->idle_s < 0 && load->frequency < 0;
         if (in_between) load->good = rdb_load_offset(load);
         if (!rdb_input_byte(&load->input, &opcode)) return fail_input(load);
-        if (opcode == RDB_END) return finish(load);
+        if (opcode == RDB_END) return settle(load, 0) ? finish(load) : fail_input(load);
         if (opcode < RDB_FORM_COUNT) {
             if (!read_key(load, opcode)) return fail_input(load);
             continue;
@@ -400,4 +494,11 @@ enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes) {
         }
     }
     return RDB_LOAD_MORE;
+}
+
+/* Between two steps no key waits. */
+enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes) {
+    enum rdb_load_state state = step(load, bytes);
+    if (state == RDB_LOAD_MORE && !settle(load, 0)) return fail_input(load);
+    return state;
 }

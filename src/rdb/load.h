@@ -65,6 +65,7 @@ struct rdb_load {
     const char *checked;
     uint32_t version;
     struct database *database;
+    struct rdb_load_keys *waiting; /* read, and not yet put into the keyspace */
     struct buffer key;
     /* of the next key */
     int64_t expiry, idle_s, frequency; /* -1: not said; expiry ENTRY_NO_EXPIRY */

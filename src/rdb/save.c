@@ -3,6 +3,7 @@
 
 #include "base/crc.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "rdb/crc_join.h"
 #include "rdb/format.h"
 #include "rdb/value.h"
@@ -126,8 +127,8 @@ static void write_ahead(struct writing *writing) {
 
 static void visit(void *context, const struct entry *entry) {
     struct writing *writing = context;
-    __builtin_prefetch(entry);
-    __builtin_prefetch((const char *)entry + 64);
+    memory_prefetch(entry);
+    memory_prefetch((const char *)entry + 64);
     writing->ahead[writing->ahead_count++] = entry;
     if (writing->ahead_count == AHEAD) write_ahead(writing);
 }

@@ -1,5 +1,6 @@
 /* record_table.c: find, put, remove; the end of a table, and a copy of it. What a chunk and the
  * trie do is in record_table_chunk.c and record_table_node.c. */
+#include "base/prefetch.h"
 #include "struct/record_table_node.h"
 
 void record_table_init(struct record_table *table) {
@@ -18,22 +19,22 @@ enum { LINE = 64 };
 void record_table_prefetch_way(const struct record_table *table, uint64_t hash) {
     if (!word_is_node(table->root)) return;
     uint64_t word = *word_next(table->root, hash);
-    if (word_is_node(word)) __builtin_prefetch(word_next(word, hash));
+    if (word_is_node(word)) memory_prefetch(word_next(word, hash));
 }
 
 void record_table_prefetch_chunk(const struct record_table *table, uint64_t hash) {
     if (table->root == 0) return;
     const char *chunk = (const char *)record_chunk_of(table->root, hash);
-    __builtin_prefetch(chunk);
-    __builtin_prefetch(chunk + LINE);
+    memory_prefetch(chunk);
+    memory_prefetch(chunk + LINE);
 }
 
 void record_table_prefetch_record(const struct record_table *table, uint64_t hash) {
     if (table->root == 0) return;
     const struct record_chunk *chunk = record_chunk_of(table->root, hash);
     const uint8_t *at = chunk_candidate(chunk, record_tag(hash));
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + LINE / 2);
+    memory_prefetch(at);
+    memory_prefetch(at + LINE / 2);
 }
 
 bool record_table_find(const struct record_table *table, const struct record_world *world,

@@ -5,6 +5,7 @@
  * returned. The chunk that has this place is returned whole, and the next cursor is its end.
  *
  * Must never write: views are read with it on other threads. */
+#include "base/prefetch.h"
 #include "struct/record_table_node.h"
 
 #include <math.h>
@@ -73,9 +74,9 @@ void record_table_prefetch_drawn(const struct record_table *table, uint64_t word
     const struct record_chunk *chunk = chunk_drawn(table, density_limit(table), word, &index);
     if (index >= chunk->count) return;
     const uint8_t *at = chunk_place(chunk, (unsigned)index).at;
-    __builtin_prefetch(at, 1);
-    __builtin_prefetch(at + LINE / 2, 1);
-    __builtin_prefetch(chunk_end(chunk) - chunk->used, 1); /* what takes the place of it */
+    memory_prefetch_to_write(at);
+    memory_prefetch_to_write(at + LINE / 2);
+    memory_prefetch_to_write(chunk_end(chunk) - chunk->used); /* what takes the place of it */
 }
 
 /* Where hashes are not random (tests): the first record behind a random place. */

@@ -4,6 +4,7 @@
  * All changes of a segment in place happen here, after making it private. */
 #include "struct/table.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "struct/table_node.h"
 
 void table_init(struct table *table, struct epochs *epochs, const struct table_owner *owner) {
@@ -53,7 +54,7 @@ void table_put(struct table *table, uint64_t hash, table_element element, bool f
                                   .position = table_position(hash, table_word_depth(word)),
                                   .fresh = fresh};
         /* From the word alone, so that the misses of header and bucket overlap. */
-        __builtin_prefetch(&segment->buckets[table_home(item.position, size)], 1);
+        memory_prefetch_to_write(&segment->buckets[table_home(item.position, size)]);
         if (likely(segment->count < segment_limit(size))) {
             place->hash = hash;
             if (likely(segment_put(table_segment_private(table, hash), &item, place))) return;

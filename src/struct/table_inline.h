@@ -14,6 +14,7 @@
 #ifndef REDSTART_STRUCT_TABLE_INLINE_H
 #define REDSTART_STRUCT_TABLE_INLINE_H
 
+#include "base/prefetch.h"
 #include <stdalign.h>
 #include <string.h>
 #ifdef __SSE2__
@@ -140,7 +141,7 @@ static inline size_t table_count(const struct table *table) {
 }
 
 static inline void table_prefetch_directory(const struct table *table, uint64_t hash) {
-    if (likely((table->root & 1) != 0)) __builtin_prefetch(table_word_at(table->root, hash));
+    if (likely((table->root & 1) != 0)) memory_prefetch(table_word_at(table->root, hash));
 }
 
 static inline void table_prefetch_bucket(const struct table *table, uint64_t hash) {
@@ -148,8 +149,8 @@ static inline void table_prefetch_bucket(const struct table *table, uint64_t has
     if (unlikely(word == 0)) return;
     const struct table_segment *segment = (const struct table_segment *)table_word_pointer(word);
     unsigned position = table_position(hash, table_word_depth(word));
-    __builtin_prefetch(segment); /* which an insert counts in: finds are no slower for it */
-    __builtin_prefetch(&segment->buckets[table_home(position, table_word_size(word))]);
+    memory_prefetch(segment); /* which an insert counts in: finds are no slower for it */
+    memory_prefetch(&segment->buckets[table_home(position, table_word_size(word))]);
 }
 
 static inline table_element table_find(const struct table *table, uint64_t hash,
@@ -207,7 +208,7 @@ static inline table_element table_candidate_at_home(const struct table *table, u
     }
     if (table_meta_reach(meta) > 0) {
         *elsewhere = true;
-        __builtin_prefetch(&segment->buckets[at + 1 == size ? 0 : at + 1]);
+        memory_prefetch(&segment->buckets[at + 1 == size ? 0 : at + 1]);
     }
     return 0;
 }

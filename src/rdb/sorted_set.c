@@ -34,24 +34,46 @@ void rdb_sorted_set_write(struct rdb_output *out, uint8_t form, const struct obj
 static bool add(struct rdb_input *in, const struct sorted_set_limits *limits,
                 struct sorted_set *set, const struct item *member, double score) {
     if (isnan(score)) return rdb_input_fail(in, "a score is no number");
-    return sorted_set_add(set, member, &score, 0, limits) == SORTED_SET_ADDED ||
+    return sorted_set_add_last(set, member, score, limits) ||
            rdb_input_fail(in, "a sorted set has a member twice");
+}
+
+/* Members that were read and are not yet added: what they will touch is fetched meanwhile. */
+enum { AHEAD = 8 };
+
+struct ahead {
+    struct buffer name;
+    struct item member;
+    double score;
+};
+
+static bool read_pair(struct rdb_input *in, uint8_t form, struct ahead *pair) {
+    struct bytes name;
+    if (!rdb_input_string_copy(in, &pair->name, &name)) return false;
+    if (form == RDB_ZSET ? !rdb_input_old_double(in, &pair->score)
+                         : !rdb_input_double(in, &pair->score))
+        return false;
+    pair->member = item_make(name);
+    return true;
 }
 
 static bool read_pairs(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
                        struct sorted_set *set) {
     uint64_t count;
+    struct ahead ring[AHEAD] = {0};
     if (!rdb_input_count(in, 2, &count)) return false;
-    while (count-- > 0) {
-        struct bytes name;
-        double score;
-        if (!rdb_input_string_copy(in, &reader->rooms[0], &name)) return false;
-        if (form == RDB_ZSET ? !rdb_input_old_double(in, &score) : !rdb_input_double(in, &score))
-            return false;
-        struct item member = item_make(name);
-        if (!add(in, &reader->limits->sorted_set, set, &member, score)) return false;
+    bool good = true;
+    for (uint64_t i = 0; good && i < count + AHEAD; i++) {
+        struct ahead *pair = &ring[i % AHEAD];
+        if (i >= AHEAD)
+            good = add(in, &reader->limits->sorted_set, set, &pair->member, pair->score);
+        if (!good || i >= count) continue;
+        good = read_pair(in, form, pair);
+        if (good) sorted_set_prefetch(set, &pair->member);
     }
-    return true;
+    for (unsigned i = 0; i < AHEAD; i++)
+        buffer_release(&ring[i].name);
+    return good;
 }
 
 static bool score_of(const struct item *item, double *score) {

@@ -24,10 +24,11 @@ static bool table_find(const struct sorted_set *set, const struct item *member, 
     return true;
 }
 
-static void table_put(struct sorted_set *set, const struct item *member, double score) {
+/* True: it was not there. */
+static bool table_put(struct sorted_set *set, const struct item *member, double score) {
     struct score_record room;
     struct record record = {*member, score_to_record(&room, score), RECORD_NO_EXPIRY};
-    record_table_put(&set->table, set->object.world, &record);
+    return record_table_put(&set->table, set->object.world, &record);
 }
 
 /* ---- from flat to structure ---- */
@@ -157,6 +158,20 @@ enum sorted_set_outcome sorted_set_add(struct sorted_set *set, const struct item
     if (new == old) return SORTED_SET_SAME;
     update(set, &element, old);
     return SORTED_SET_UPDATED;
+}
+
+bool sorted_set_add_last(struct sorted_set *set, const struct item *member, double score,
+                         const struct sorted_set_limits *limits) {
+    if (is_flat(set)) return sorted_set_add(set, member, &score, 0, limits) == SORTED_SET_ADDED;
+    struct sorted_set_element element = {*member, score};
+    if (!table_put(set, member, score)) return false;
+    sorted_index_insert_last(set, &element);
+    return true;
+}
+
+void sorted_set_prefetch(const struct sorted_set *set, const struct item *member) {
+    if (is_flat(set)) return;
+    record_table_prefetch_chunk(&set->table, record_table_hash(set->object.world, member));
 }
 
 bool sorted_set_remove(struct sorted_set *set, const struct item *member) {

@@ -69,6 +69,13 @@ enum sorted_set_outcome {
 enum sorted_set_outcome sorted_set_add(struct sorted_set *set, const struct item *member,
                                        double *score, unsigned conditions,
                                        const struct sorted_set_limits *limits);
+/* For sets that are made from what is in order: quicker when the member, which should not be there,
+ * belongs behind all others. False: it was there, and the set is good for nothing but its release.
+ */
+bool sorted_set_add_last(struct sorted_set *set, const struct item *member, double score,
+                         const struct sorted_set_limits *limits);
+/* Bring near what adding this member will touch. */
+void sorted_set_prefetch(const struct sorted_set *set, const struct item *member);
 /* False: it was no member. */
 bool sorted_set_remove(struct sorted_set *set, const struct item *member);
 

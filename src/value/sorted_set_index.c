@@ -135,32 +135,50 @@ static void split_and_insert(struct sorted_set *set, struct tree_place *place, u
     tree_close(&set->tree, place, sorted_chunk_hint);
 }
 
-void sorted_index_insert(struct sorted_set *set, const struct sorted_set_element *element) {
+/* The element belongs before the one of this index in the chunk at the place (NULL: the only one).
+ */
+static void insert_at(struct sorted_set *set, struct tree_place *place, uint32_t index,
+                      const struct sorted_set_element *element) {
     struct chunk_element encoded;
-    struct tree_place place = {0};
-    struct index_cut cut = cut_at(element);
     sorted_chunk_encode(element, &encoded);
     if (element->member.text && element->member.size > CHUNK_MEMBER_MAX)
         set->blob_bytes += sizeof(struct blob) + element->member.size;
-    if (!seek(&set->tree, &cut, &place)) {
-        fill_new(set, &place, false, &encoded);
+    if (!place->chunk) {
+        fill_new(set, place, false, &encoded);
         return;
     }
-    uint32_t index = chunk_search(place.chunk, &cut), count = place.chunk->count;
-    size_t size = place.chunk->size + encoded.size + CHUNK_OFFSET_SIZE;
+    uint32_t count = place->chunk->count;
+    size_t size = place->chunk->size + encoded.size + CHUNK_OFFSET_SIZE;
     if (size <= CHUNK_DATA_MAX) {
-        size_t capacity = size > place.chunk->capacity ? size : place.chunk->capacity;
+        size_t capacity = size > place->chunk->capacity ? size : place->chunk->capacity;
         struct tree_chunk *chunk =
-            tree_open(&set->tree, set->object.world->epochs, &place, capacity);
+            tree_open(&set->tree, set->object.world->epochs, place, capacity);
         sorted_chunk_insert(chunk, index, &encoded);
-        tree_close(&set->tree, &place, sorted_chunk_hint);
-    } else if (index == count && place.before + count == set->tree.count) {
-        fill_new(set, &place, false, &encoded);
-    } else if (index == 0 && place.before == 0) {
-        fill_new(set, &place, true, &encoded);
+        tree_close(&set->tree, place, sorted_chunk_hint);
+    } else if (index == count && place->before + count == set->tree.count) {
+        fill_new(set, place, false, &encoded);
+    } else if (index == 0 && place->before == 0) {
+        fill_new(set, place, true, &encoded);
     } else {
-        split_and_insert(set, &place, index, &encoded);
+        split_and_insert(set, place, index, &encoded);
     }
+}
+
+void sorted_index_insert(struct sorted_set *set, const struct sorted_set_element *element) {
+    struct tree_place place = {0};
+    struct index_cut cut = cut_at(element);
+    uint32_t index = seek(&set->tree, &cut, &place) ? chunk_search(place.chunk, &cut) : 0;
+    insert_at(set, &place, index, element);
+}
+
+void sorted_index_insert_last(struct sorted_set *set, const struct sorted_set_element *element) {
+    struct tree_place place = {0};
+    struct index_cut cut = cut_at(element);
+    if (tree_last(&set->tree, &place) &&
+        !chunk_element_is_before(place.chunk, place.chunk->count - 1, &cut))
+        sorted_index_insert(set, element);
+    else
+        insert_at(set, &place, place.chunk ? place.chunk->count : 0, element);
 }
 
 /* ---- removing ---- */

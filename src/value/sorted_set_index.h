@@ -23,6 +23,8 @@ uint64_t sorted_index_rank(const struct sorted_set *set, const struct index_cut 
 
 /* It is not there yet. */
 void sorted_index_insert(struct sorted_set *set, const struct sorted_set_element *element);
+/* The same, quicker when it belongs behind all others. */
+void sorted_index_insert_last(struct sorted_set *set, const struct sorted_set_element *element);
 /* It is there. */
 void sorted_index_remove(struct sorted_set *set, const struct sorted_set_element *element);
 /* Remove these; each is told before, while it is still there. */

@@ -136,7 +136,10 @@ static void step_add(struct model *m) {
     else if (present)
         expected = pair.score == old ? SORTED_SET_SAME : SORTED_SET_UPDATED;
     struct item member = member_item(pair.member, text);
-    assert_int_equal(sorted_set_add(m->set, &member, &score, wanted, &m->limits), expected);
+    if (expected == SORTED_SET_ADDED && random_below(&m->random, 2) == 0)
+        assert_true(sorted_set_add_last(m->set, &member, score, &m->limits));
+    else
+        assert_int_equal(sorted_set_add(m->set, &member, &score, wanted, &m->limits), expected);
     if (expected <= SORTED_SET_SAME) assert_true(score == pair.score);
     if (expected == SORTED_SET_UPDATED) model_remove(m, at, 1);
     if (expected <= SORTED_SET_UPDATED) model_insert(m, &pair);

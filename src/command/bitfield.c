@@ -111,8 +111,9 @@ static int64_t field_value(const struct step *step, struct bytes bytes) {
     return step->is_signed ? sign_extend(value, step->width) : (int64_t)value;
 }
 
-/* True when it wrote. */
-static bool run_step(struct call *call, const struct step *step, char *data, size_t size) {
+/* True when it changed something; what made the string longer always has. */
+static bool run_step(struct call *call, const struct step *step, char *data, size_t size,
+                     bool grew) {
     int64_t before = field_value(step, bytes_make(data, size)), value;
     if (step->action == ACTION_GET) {
         reply_integer(call->reply, before);
@@ -124,7 +125,7 @@ static bool run_step(struct call *call, const struct step *step, char *data, siz
     }
     bits_set_field(data, step->first, step->width, (uint64_t)value);
     reply_integer(call->reply, step->action == ACTION_INCREMENT ? value : before);
-    return true;
+    return grew || value != before;
 }
 
 /* ---- running ---- */
@@ -145,12 +146,13 @@ static void run_writing(struct call *call, const struct step *steps, size_t coun
     if (!call_locate_type(call, 1, VALUE_STRING, &spot)) return;
     size_t size = spot.entry ? entry_string_size(spot.entry) : 0;
     if (size < (end + 7) / 8) size = (size_t)((end + 7) / 8);
+    bool grew = !spot.entry || size > entry_string_size(spot.entry);
     char *data = database_resize_string(call->database, &key, &spot, size);
     uint64_t changes = 0;
     reply_array(call->reply, count);
     for (size_t i = 0; i < count; i++)
-        changes += run_step(call, &steps[i], data, size);
-    call_changed_silently(call, call->database, key.name);
+        changes += run_step(call, &steps[i], data, size, grew);
+    if (changes > 0 || grew) call_changed_silently(call, call->database, key.name);
     if (changes > 0) {
         call_notify(call, call->database, key.name, NOTIFY_STRING, "setbit");
         call->changes += changes - 1;

@@ -53,11 +53,13 @@ void command_setbit(struct call *call) {
     struct key key = call_key(call, 1);
     if (!call_locate_type(call, 1, VALUE_STRING, &spot)) return;
     size_t size = spot.entry ? entry_string_size(spot.entry) : 0;
-    if (size < (bit >> 3) + 1) size = (size_t)(bit >> 3) + 1;
+    bool grows = !spot.entry || size < (bit >> 3) + 1;
+    if (grows) size = (size_t)(bit >> 3) + 1;
     char *data = database_resize_string(call->database, &key, &spot, size);
     bool before = bits_get(bytes_make(data, size), bit);
     bits_set_field(data, bit, 1, (uint64_t)value);
-    call_changed(call, call->database, key.name, NOTIFY_STRING, "setbit");
+    if (grows || before != value)
+        call_changed(call, call->database, key.name, NOTIFY_STRING, "setbit");
     reply_integer(call->reply, before);
 }
 

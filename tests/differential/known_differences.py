@@ -79,6 +79,11 @@ KNOWN = [
         "7.0 takes the errno of an earlier call for that of this one, when ms-* is too small",
     ),
     known(
+        "newer-policies", r"CONFIG SET (.* )?MAXMEMORY-POLICY .*",
+        lambda ours, peer: ours.replace(b", volatile-lrm, allkeys-lrm", b"") == peer,
+        "the policies that look at changes alone are of Redis 8.6",
+    ),
+    known(
         "xread-last", r"XREAD .*\+.*", lambda ours, peer: peer.startswith(b"-ERR Invalid stream ID"),
         "XREAD gives the last entry behind the id + since Redis 7.4",
     ),

@@ -388,7 +388,7 @@ def parse_info(text):
     return fields
 
 
-def wait_until(condition, seconds=5, step=0.01):
+def wait_until(condition, seconds=20, step=0.01):
     """Poll until the condition holds; its last value."""
     deadline = time.monotonic() + seconds
     while True:

@@ -121,8 +121,8 @@ def test_automatic_rewriting(start):
     connection = server.connect()
     for i in range(3000):
         connection.call("SET", "key", "x" * 100 + str(i))
-    assert wait_until(lambda: int(persistence(server)["aof_rewrites"]) > 1)
-    assert wait_until(lambda: int(persistence(server)["aof_current_size"]) < 64 << 10)
+    assert wait_until(lambda: int(persistence(server)["aof_rewrites"]) > 1, seconds=30)
+    assert wait_until(lambda: int(persistence(server)["aof_current_size"]) < 64 << 10, seconds=30)
 
 
 def test_increments_roll_and_history_is_kept_or_not(start):

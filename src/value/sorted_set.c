@@ -277,7 +277,8 @@ static void digest(const struct object *object, struct object_digest *digest) {
     }
 }
 
-/* The record of the member: the only word behind the key, or the one behind a score. */
+/* The record of the member: the only word behind the key, or the one behind a score; and then the
+ * chunk of elements where that score belongs. */
 static void prefetch(const struct object *object, const struct bytes *arguments, size_t count,
                      unsigned step, uint64_t *hash) {
     const struct record_table *table = &((const struct sorted_set *)object)->table;
@@ -288,7 +289,10 @@ static void prefetch(const struct object *object, const struct bytes *arguments,
     } else if (step == 1) {
         record_table_prefetch_chunk(table, *hash);
     } else {
+        double score;
         record_table_prefetch_record(table, *hash);
+        if (count > 1 && number_parse_double(arguments[0], &score))
+            sorted_index_prefetch((const struct sorted_set *)object, score);
     }
 }
 

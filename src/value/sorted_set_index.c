@@ -2,6 +2,7 @@
 #include "value/sorted_set_index.h"
 
 #include "base/invariant.h"
+#include "base/prefetch.h"
 #include "value/sorted_set_chunk.h"
 
 enum {
@@ -72,6 +73,15 @@ uint64_t sorted_index_rank(const struct sorted_set *set, const struct index_cut 
     struct tree_place place;
     if (!seek(&set->tree, cut, &place)) return 0;
     return place.before + chunk_search(place.chunk, cut);
+}
+
+void sorted_index_prefetch(const struct sorted_set *set, double score) {
+    enum { LINE = 64, LINES = 4 }; /* the head, and where elements begin */
+    struct tree_place place;
+    if (!tree_seek(&set->tree, score_order(score), NULL, NULL, &place)) return;
+    for (size_t i = 0; i < LINES; i++)
+        memory_prefetch_to_write((const char *)place.chunk + i * LINE);
+    memory_prefetch_to_write(place.chunk->data + CHUNK_DATA_MAX / 2);
 }
 
 static struct index_cut cut_at(const struct sorted_set_element *element) {

@@ -21,6 +21,9 @@ bool sorted_index_is_before(const struct sorted_set_element *element, const stru
 /* How many elements stand before the cut. */
 uint64_t sorted_index_rank(const struct sorted_set *set, const struct index_cut *cut);
 
+/* Bring near the elements around a score. */
+void sorted_index_prefetch(const struct sorted_set *set, double score);
+
 /* It is not there yet. */
 void sorted_index_insert(struct sorted_set *set, const struct sorted_set_element *element);
 /* The same, quicker when it belongs behind all others. */

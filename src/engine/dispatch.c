@@ -177,7 +177,7 @@ static bool refused(struct call *call, const struct command *container) {
 
 bool dispatch_refused_by_state(struct call *call) {
     const struct server *server = call->server;
-    if (unlikely(server->limit.is_set) && refused_by_memory(call)) return true;
+    if (unlikely(server->limit.is_set) && !call->in_unit && refused_by_memory(call)) return true;
     return (unlikely(server->saving.failed) || unlikely(server->loading) ||
             unlikely(server->scripting.busy) || unlikely(server->appending.refuses)) &&
            refused_by_state(call);

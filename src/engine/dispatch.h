@@ -17,7 +17,8 @@ void dispatch(struct session *session, const struct command *command, struct req
  * effects go to the journal, and its reply to call->reply. */
 void dispatch_in_unit(struct call *call);
 
-/* The server's state (loading, the disk, a script that runs for long) does not let the command run:
+/* The server's state (loading, memory, the disk, a script that runs for long) does not let the
+ * command run (for one within a unit, memory was looked at when that began):
  * then the reply is that error. */
 bool dispatch_refused_by_state(struct call *call);
 

@@ -179,8 +179,14 @@ bool script_parse_key_count(struct call *call, uint32_t *count) {
     return true;
 }
 
-bool script_may_run(struct call *call, uint32_t flags, bool read_only) {
+bool script_may_run(struct call *call, uint32_t flags, bool read_only, bool *out_of_memory) {
+    struct server *server = call->server;
+    *out_of_memory = unlikely(server->limit.is_set) && memory_limit_check(server);
     if (flags & SCRIPT_UNDECLARED) return true;
+    if (*out_of_memory && !(flags & (SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM))) {
+        call_error(call, "OOM command not allowed when used memory > 'maxmemory'.");
+        return false;
+    }
     if (read_only && !(flags & SCRIPT_NO_WRITES)) {
         call_error(call, "ERR Can not execute a script with write flag using *_ro command.");
         return false;
@@ -209,13 +215,15 @@ void script_eval(struct call *call, bool by_digest, bool read_only) {
         script = obtain(call, host, call->argv[1], false);
         if (!script) return;
     }
-    if (!script_may_run(call, script->flags, read_only)) return;
+    bool out_of_memory;
+    if (!script_may_run(call, script->flags, read_only, &out_of_memory)) return;
     struct script_vm *vm = host->eval;
     struct script_run run = {
         .outer = call,
         .vm = vm,
         .name = bytes_make(script->digest, SHA1_TEXT_SIZE),
         .flags = script->flags,
+        .out_of_memory = out_of_memory,
         .read_only = read_only || (script->flags & SCRIPT_NO_WRITES),
     };
     set_arguments(call, vm, key_count);

@@ -535,12 +535,14 @@ void function_call(struct call *call, bool read_only) {
         return;
     }
     if (!parse_key_count(call, &key_count)) return;
-    if (!script_may_run(call, function->flags, read_only)) return;
+    bool out_of_memory;
+    if (!script_may_run(call, function->flags, read_only, &out_of_memory)) return;
     struct script_run run = {
         .outer = call,
         .vm = host->functions,
         .name = function->name,
         .flags = function->flags,
+        .out_of_memory = out_of_memory,
         .read_only = read_only || (function->flags & SCRIPT_NO_WRITES),
         .is_function = true,
     };

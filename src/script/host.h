@@ -23,6 +23,7 @@ struct script_run {
     struct bytes name; /* for the log and FUNCTION STATS: a digest or a function */
     uint32_t flags;    /* of enum script_flag */
     bool read_only;
+    bool out_of_memory; /* was, when it began: nothing is evicted while it runs */
     bool is_function;
     bool wrote; /* a command that writes was run */
     bool unit_begun;
@@ -77,7 +78,7 @@ int script_load_text(lua_State *lua, struct bytes text, const char *name);
 /* The argument behind the script's name; false after an error reply. */
 bool script_parse_key_count(struct call *call, uint32_t *count);
 /* False after an error reply. */
-bool script_may_run(struct call *call, uint32_t flags, bool read_only);
+bool script_may_run(struct call *call, uint32_t flags, bool read_only, bool *out_of_memory);
 /* Close a state that nothing needs any more; NULL is none. */
 void script_dispose_vm(struct script_host *host, struct script_vm *vm, bool in_background);
 

@@ -531,3 +531,31 @@ def test_functions_of_redis_py(client):
     client.function_flush()
     assert client.function_restore(dump)
     client.function_delete("counter")
+
+
+def test_scripts_when_memory_is_short(start):
+    c = start(maxmemory="1", maxmemory_policy="noeviction").connect()
+    oom = b"OOM command not allowed when used memory > 'maxmemory'."
+    assert c.call("EVAL", "return redis.call('set', 'x', 'y')", "0").startswith(oom)
+    assert c.call("EVAL", "return redis.call('get', 'x')", "0") is None
+    assert c.call("EVAL", "#!lua\nreturn redis.call('get', 'x')", "0") == Error(oom)
+    assert c.call("EVAL", "#!lua flags=no-writes\nreturn redis.call('get', 'x')", "0") is None
+    assert c.call("EVAL", "#!lua flags=allow-oom\nreturn redis.call('set', 'x', 'y')", "0") == Status(b"OK")
+    assert c.call("EVAL", "redis.call('del', 'x') return redis.call('set', 'x', 'y')", "0") == Status(b"OK")
+
+
+def test_nothing_is_evicted_under_a_script(start):
+    server = start(maxmemory_policy="allkeys-random")
+    c = server.connect()
+    used = int(server.info("memory")["used_memory"])
+    c.call("CONFIG", "SET", "maxmemory", str(used + (4 << 20)))
+    script = """
+        for i = 1, 100 do
+            local keys = redis.call('dbsize')
+            redis.call('set', 'key:' .. ARGV[1] .. ':' .. i, string.rep('x', 1000))
+            if redis.call('dbsize') ~= keys + 1 then return redis.error_reply('a key is gone') end
+        end
+        return redis.call('dbsize')"""
+    for turn in range(200):
+        assert isinstance(c.call("EVAL", script, "0", str(turn)), int)
+    assert c.call("DBSIZE") < 20000 and int(server.info("stats")["evicted_keys"]) > 0

@@ -38,6 +38,14 @@ struct script_run {
     int error_line;
 };
 
+/* Commands that were looked up, by how they were written. */
+enum { SCRIPT_KNOWN = 64, SCRIPT_KNOWN_SIZE = 23 };
+struct script_known {
+    const struct command *command;
+    uint8_t size; /* 0: none */
+    char name[SCRIPT_KNOWN_SIZE];
+};
+
 struct script_host {
     struct server *server;
     struct script_vm *eval, *functions;
@@ -51,6 +59,7 @@ struct script_host {
     struct bytes *argv; /* of the command that is made */
     char (*numbers)[SCRIPT_NUMBER_SIZE];
     uint32_t argv_capacity;
+    struct script_known known[SCRIPT_KNOWN];
     struct script_run run;
 };
 

@@ -68,9 +68,26 @@ static const char *gather_words(lua_State *lua, struct script_host *host, uint32
     return NULL;
 }
 
+/* Scripts call the same few commands again and again, by the same spelling. */
+static const struct command *find_command(struct script_host *host, struct bytes name) {
+    if (unlikely(name.size == 0 || name.size > SCRIPT_KNOWN_SIZE))
+        return server_find_command(host->server, name);
+    unsigned mixed =
+        (unsigned)name.size * 7 + (uint8_t)name.data[0] * 3 + (uint8_t)name.data[name.size - 1];
+    struct script_known *known = &host->known[mixed % SCRIPT_KNOWN];
+    if (likely(known->size == name.size && memcmp(known->name, name.data, name.size) == 0))
+        return known->command;
+    const struct command *command = server_find_command(host->server, name);
+    if (!command) return NULL;
+    known->command = command;
+    known->size = (uint8_t)name.size;
+    memcpy(known->name, name.data, name.size);
+    return command;
+}
+
 /* The command of the words, the subcommand where it has some; NULL: there is none. */
 static const struct command *resolve(struct script_host *host, uint32_t count) {
-    const struct command *command = server_find_command(host->server, host->argv[0]);
+    const struct command *command = find_command(host, host->argv[0]);
     if (command && command->subcommand_count > 0 && count > 1)
         return command_find_subcommand(host->server->commands, command, host->argv[1]);
     return command;

@@ -18,6 +18,7 @@ from generator_geo import GEO
 from generator_list import LISTS
 from generator_set import SETS
 from generator_sort import SORTS
+from generator_script import SCRIPTS
 from generator_transaction import TRANSACTIONS
 
 KEYS = [b"k0", b"k1", b"k2", b"k3", b"k4", b"k5", b"k6", b"k7", b"", b"a\r\nb", b"\x00\xff*[", b"12345", b"K" * 60]
@@ -636,6 +637,7 @@ FAMILIES = {
     "hashes": spoiled_table(generator_hash.HASHES) + generator_hash.LIMITS,
     "sets": [(weight, spoiled(maker)) for weight, maker in SETS],
     "transactions": TRANSACTIONS,
+    "scripts": SCRIPTS,
     "dumps": [(weight, spoiled(maker)) for weight, maker in DUMPS],
 }
 

@@ -41,6 +41,7 @@ static char *one_line(struct bytes text) {
 
 static void write_error(struct call *call, lua_State *lua) {
     struct bytes text = text_at(lua, -1);
+    text.size = strnlen(text.data, text.size); /* a zero ends it, as in Redis */
     lua_pushliteral(lua, "ignore_error_stats_update");
     lua_rawget(lua, -3);
     bool counted = lua_toboolean(lua, -1);

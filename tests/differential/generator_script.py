@@ -6,7 +6,7 @@ a script makes up. The scripts are few, their arguments many."""
 CALLED = {
     b"GET", b"SET", b"INCR", b"DECR", b"INCRBY", b"APPEND", b"STRLEN", b"GETRANGE", b"SETRANGE", b"MGET", b"DEL", b"EXISTS", b"TYPE",
     b"LPUSH", b"RPUSH", b"LPOP", b"RPOP", b"LRANGE", b"LLEN", b"LINDEX", b"LSET", b"LREM", b"LINSERT", b"HSET", b"HGET", b"HDEL",
-    b"HLEN", b"HINCRBY", b"HEXISTS", b"SADD", b"SREM", b"SCARD", b"SISMEMBER", b"ZADD", b"ZREM", b"ZCARD", b"ZCOUNT",
+    b"HLEN", b"HINCRBY", b"HEXISTS", b"SADD", b"SREM", b"SCARD", b"SISMEMBER", b"ZREM", b"ZCARD", b"ZCOUNT",
     b"PERSIST", b"RENAME", b"SETBIT", b"GETBIT", b"BITCOUNT", b"MULTI", b"BLPOP", b"CONFIG",
 }  # fmt: skip
 CALLS = [

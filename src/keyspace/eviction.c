@@ -5,11 +5,17 @@
 #include "keyspace/store.h"
 
 enum {
-    BUCKETS_MAX = 16,      /* looked at for one choice */
-    HOPS_MAX = 64,         /* pages and segments without a time of expiry that are passed for it */
-    OVERSAMPLING = 2,      /* keys looked at, for each of maxmemory-samples */
-    PACE_EVICTIONS = 256,  /* after which the pace is measured again */
-    LIFETIMES_A_COUNT = 1, /* by which a counted use puts an eviction off */
+    BUCKETS_MAX = 16,     /* looked at for one choice */
+    HOPS_MAX = 64,        /* pages and segments without a time of expiry that are passed for it */
+    OVERSAMPLING = 2,     /* keys looked at, for each of maxmemory-samples */
+    PACE_EVICTIONS = 256, /* after which the pace is measured again */
+    /* By how many lifetimes a key's eviction is put off when it is used again after it was new, and
+     * by each counted use before and after that: more favours what was popular for long, less what
+     * has become popular; these were chosen among others with tests/unit/keyspace/test_eviction.c.
+     */
+    LIFETIMES_FIRST = 6,
+    LIFETIMES_FURTHER = 2,
+    COUNT_NEW = 5,
     TICKS_A_MINUTE = 60 * USE_TICKS,
 };
 
@@ -37,11 +43,15 @@ static uint64_t next_random(struct eviction *eviction) {
 
 /* ---- ranking ---- */
 
-static uint64_t count_ticks(const struct eviction *eviction) {
-    uint64_t decay = (uint64_t)eviction->keyspace->use.decay_minutes * TICKS_A_MINUTE;
-    uint64_t lifetime = eviction->lifetime_ticks * LIFETIMES_A_COUNT;
-    if (decay == 0 || (lifetime != 0 && lifetime < decay)) return lifetime;
-    return decay;
+/* How long what was counted puts off the eviction. */
+static uint64_t count_ticks(const struct eviction *eviction, uint64_t count) {
+    enum { UNKNOWN_SHIFT = 40 }; /* the counter alone decides, until the pace is known */
+    uint64_t decay = (uint64_t)eviction->keyspace->use.decay_minutes * TICKS_A_MINUTE * count;
+    uint64_t lifetimes = count * LIFETIMES_FURTHER;
+    if (count > COUNT_NEW) lifetimes += LIFETIMES_FIRST - LIFETIMES_FURTHER;
+    uint64_t paced = lifetimes * eviction->lifetime_ticks;
+    if (eviction->lifetime_ticks == 0) paced = count << UNKNOWN_SHIFT;
+    return eviction->keyspace->use.decay_minutes != 0 && decay < paced ? decay : paced;
 }
 
 static uint64_t rank(const struct eviction *eviction, const struct entry *entry) {
@@ -51,7 +61,7 @@ static uint64_t rank(const struct eviction *eviction, const struct entry *entry)
     uint32_t clock = entry_clock(entry);
     uint64_t last = use->ticks - use_age_ticks(use, clock);
     if (use->kind != USE_BY_COUNT) return last;
-    return last + (clock & 0xff) * count_ticks(eviction);
+    return last + count_ticks(eviction, clock & 0xff);
 }
 
 /* How long it takes to replace all keys, as a mean over the last hundreds of evictions. */

@@ -13,10 +13,10 @@
  * named in the pool by hash and element, which cost nothing to compare; whether it is still
  * there, and was not used since, is found out when it is chosen.
  *
- * What ranks them. By time: the last use, in ticks. By count: the last use, put off by so many
- * ticks for each use that is counted: the counter's decay period; or, where keys are evicted sooner
- * than that, as long as it takes to replace as many keys as there are. So what was popular is
- * forgotten in a time that fits how fast things change here. By expiry: the nearest.
+ * What ranks them. By time: the last use, in ticks. By count: the last use, put off by a time for
+ * each use that is counted: the counter's decay period; or, where keys are evicted sooner than
+ * that, a few times as long as it takes to replace as many keys as there are. So what was popular
+ * is forgotten in a time that fits how fast things change here. By expiry: the nearest.
  *
  * Owns the pool. Must never change an entry, nor look further than a bounded number of buckets. */
 #ifndef REDSTART_KEYSPACE_EVICTION_H

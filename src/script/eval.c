@@ -179,9 +179,15 @@ bool script_parse_key_count(struct call *call, uint32_t *count) {
     return true;
 }
 
-bool script_may_run(struct call *call, uint32_t flags, bool read_only, bool *out_of_memory) {
+/* Whether memory is short is looked at once, before the script; in a unit, before that. */
+static bool memory_is_short(struct call *call) {
     struct server *server = call->server;
-    *out_of_memory = unlikely(server->limit.is_set) && memory_limit_check(server);
+    if (likely(!server->limit.is_set)) return false;
+    return call->in_unit ? server->limit.is_reached : memory_limit_check(server);
+}
+
+bool script_may_run(struct call *call, uint32_t flags, bool read_only, bool *out_of_memory) {
+    *out_of_memory = memory_is_short(call);
     if (flags & SCRIPT_UNDECLARED) return true;
     if (*out_of_memory && !(flags & (SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM))) {
         call_error(call, "OOM command not allowed when used memory > 'maxmemory'.");

@@ -60,6 +60,19 @@ def test_what_a_transaction_may_do_above_the_limit(server):
     assert reply == Error(b"EXECABORT Transaction discarded because of: " + OOM)
 
 
+def test_what_a_script_may_do_above_the_limit(server):
+    connection = server.connect()
+    connection.call_ok("SET", "key", "value")
+    connection.call_ok("CONFIG", "SET", "maxmemory", "1")
+    for head, write, read in [("", OOM, b"value"), ("#!lua\n", OOM, OOM), ("#!lua flags=allow-oom\n", b"OK", b"value"),
+                              ("#!lua flags=no-writes\n", b"ERR Write commands are not allowed", b"value")]:
+        assert connection.call("EVAL", head + "return redis.call('get', 'key')", 0) == read
+        reply = connection.call("EVAL", head + "return redis.call('set', 'key', 'value')", 0)
+        assert reply.startswith(write), head
+    assert connection.call("EVAL", "return redis.pcall('set', 'key', 'x').err", 0) == OOM
+    assert connection.call("EVAL", "redis.call('del', 'key') return redis.call('set', 'key', 'x')", 0) == b"OK"
+
+
 def test_volatile_policies_refuse_when_nothing_expires(server):
     connection = server.connect()
     connection.call_ok("SET", "key", "value")

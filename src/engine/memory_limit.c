@@ -53,10 +53,13 @@ void memory_limit_configure(struct server *server) {
 
 /* ---- what counts ---- */
 
+size_t memory_limit_apart(const struct server *server) {
+    return server->keyspace.epochs.limbo_bytes + server->disposing_bytes +
+           server->journal.pending.capacity;
+}
+
 size_t memory_limit_used(const struct server *server) {
-    size_t used = server_used_memory(server);
-    size_t apart = server->keyspace.epochs.limbo_bytes + server->disposing_bytes +
-                   server->journal.pending.capacity;
+    size_t used = server_used_memory(server), apart = memory_limit_apart(server);
     return used > apart ? used - apart : 0;
 }
 

@@ -36,8 +36,9 @@ struct memory_limit {
 void memory_limit_init(struct server *server);
 /* The directives changed. */
 void memory_limit_configure(struct server *server);
-/* Bytes that count towards the limit: in use, less the journal's buffer and what is as good as
- * free. */
+/* Bytes that do not count towards the limit: the journal's buffer, and what is as good as free. */
+size_t memory_limit_apart(const struct server *server);
+/* Bytes that do. */
 size_t memory_limit_used(const struct server *server);
 /* Evict as far as time allows. True when a command that needs memory is to be refused. */
 bool memory_limit_check(struct server *server);

@@ -143,6 +143,7 @@ static bool policy_changed(void *context, struct config *config, char *error, si
     (void)error_size;
     housekeeping_set_clock(context);
     memory_limit_configure(context);
+    client_limit_configure(context);
     return true;
 }
 
@@ -188,9 +189,11 @@ struct server *server_open(const struct server_options *options, char *error, si
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
     housekeeping_begin(server);
     memory_limit_init(server);
+    client_limit_configure(server);
     config_observe(server->config, "maxmemory", limit_changed, server);
     insight_open(server);
     config_observe(server->config, "maxmemory-policy", policy_changed, server);
+    config_observe(server->config, "maxmemory-clients", policy_changed, server);
     config_observe(server->config, "maxmemory-samples", policy_changed, server);
     config_observe(server->config, "maxmemory-eviction-tenacity", policy_changed, server);
     config_observe(server->config, "lfu-log-factor", policy_changed, server);
@@ -315,8 +318,9 @@ static void accept_waiting(struct server *server) {
 /* Microseconds until something must be done without being asked; 0: now. */
 static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->sweep_unfinished ||
-        server->drain_unfinished || server->limit.unfinished || server->resume_held ||
-        server->shutdown_wanted || (server->loading && !loading_waits(server)))
+        server->drain_unfinished || server->limit.unfinished || server->client_limit.unfinished ||
+        server->resume_held || server->shutdown_wanted ||
+        (server->loading && !loading_waits(server)))
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)

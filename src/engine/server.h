@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine/appending.h"
+#include "engine/client_limit.h"
 #include "engine/insight.h"
 #include "engine/loading.h"
 #include "engine/memory_limit.h"
@@ -91,6 +92,7 @@ struct server {
     struct scripting scripting;
     struct statistics statistics;
     struct memory_limit limit;
+    struct client_limit client_limit;
     struct memory_meter meter; /* of the engine's thread */
     struct insight insight;
     struct server_random random;

@@ -208,6 +208,7 @@ bool session_flush(struct session *session) {
     bool alive = true, may_leave = may_send(session);
     if (may_leave) alive = send_some(session);
     output_keep(&session->output);
+    if (unlikely(session->server->client_limit.is_set)) client_limit_count(session);
     if (!alive) return false;
     if (!may_leave) {
         await_horizon(session);
@@ -309,6 +310,7 @@ void session_close(struct session *session) {
         io_unwatch(server->io, session->socket);
         io_close_socket(server->io, session->socket);
     }
+    client_limit_forget(session);
     struct session *moved = server->sessions[--server->session_count];
     server->sessions[session->index] = moved;
     moved->index = session->index;

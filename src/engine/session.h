@@ -74,6 +74,7 @@ struct session {
     struct output output;
     uint64_t depends_on;         /* journal offset that the newest reply depends on */
     uint64_t wrote;              /* journal offset behind the session's last own change */
+    size_t counted_bytes;        /* of it in the sum of client_limit.h */
     int64_t soft_limit_since_ms; /* output over its soft limit since; 0: is not */
 
     const char *protocol_error; /* found by the parser, to be answered behind what came before */

@@ -422,6 +422,7 @@ static void end_batch(struct server *server, struct session *batch[], uint32_t c
         struct session *session = batch[i];
         session->flags &= ~(uint32_t)SESSION_IN_BATCH;
         compact_input(session);
+        if (unlikely(server->client_limit.is_set)) client_limit_count(session);
         if ((session->flags & SESSION_MORE) && !session->held) turn_enqueue(server, session);
     }
 }

@@ -9,12 +9,12 @@ enum {
     HOPS_MAX = 64,        /* pages and segments without a time of expiry that are passed for it */
     OVERSAMPLING = 2,     /* keys looked at, for each of maxmemory-samples */
     PACE_EVICTIONS = 256, /* after which the pace is measured again */
-    /* By how many lifetimes a key's eviction is put off when it is used again after it was new, and
-     * by each counted use before and after that: more favours what was popular for long, less what
-     * has become popular; these were chosen among others with tests/unit/keyspace/test_eviction.c.
-     */
-    LIFETIMES_FIRST = 6,
-    LIFETIMES_FURTHER = 2,
+    /* By how many lifetimes a key's eviction is put off when it was used again after it was new;
+     * and by which part of one for each count of use. More favours what was popular for long and
+     * spares it when others pass by, less favours what has just become popular. These were chosen
+     * among others with tests/bench/eviction. */
+    LIFETIMES_USED = 9,
+    COUNTS_A_LIFETIME = 8,
     COUNT_NEW = 5,
     TICKS_A_MINUTE = 60 * USE_TICKS,
 };
@@ -47,9 +47,8 @@ static uint64_t next_random(struct eviction *eviction) {
 static uint64_t count_ticks(const struct eviction *eviction, uint64_t count) {
     enum { UNKNOWN_SHIFT = 40 }; /* the counter alone decides, until the pace is known */
     uint64_t decay = (uint64_t)eviction->keyspace->use.decay_minutes * TICKS_A_MINUTE * count;
-    uint64_t lifetimes = count * LIFETIMES_FURTHER;
-    if (count > COUNT_NEW) lifetimes += LIFETIMES_FIRST - LIFETIMES_FURTHER;
-    uint64_t paced = lifetimes * eviction->lifetime_ticks;
+    uint64_t paced = count * eviction->lifetime_ticks / COUNTS_A_LIFETIME;
+    if (count > COUNT_NEW) paced += LIFETIMES_USED * eviction->lifetime_ticks;
     if (eviction->lifetime_ticks == 0) paced = count << UNKNOWN_SHIFT;
     return eviction->keyspace->use.decay_minutes != 0 && decay < paced ? decay : paced;
 }

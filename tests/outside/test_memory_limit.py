@@ -183,3 +183,44 @@ def test_frequencies_are_counted_by_reads_and_writes(server):
     for command in [("TTL", "key"), ("EXISTS", "key"), ("TYPE", "key"), ("OBJECT", "ENCODING", "key"), ("MEMORY", "USAGE", "key")]:
         connection.call(*command)
         assert connection.call("OBJECT", "FREQ", "key") == expected, command
+
+
+def test_the_largest_clients_go_first(start):
+    server = start(maxmemory_clients="20mb")
+    admin = server.connect()
+    spared = server.connect()
+    spared.call_ok("CLIENT", "NO-EVICT", "on")
+    spared.send(b"*2\r\n$4\r\nECHO\r\n$8000000\r\n" + b"x" * 7_000_000)
+    large, small = server.connect(), server.connect()
+    small.call("CLIENT", "SETNAME", "small")
+    large.send(b"*2\r\n$4\r\nECHO\r\n$8000000\r\n" + b"x" * 7_000_000)
+    time.sleep(0.3)
+    assert large.is_silent()
+    other = server.connect()
+    other.send(b"*2\r\n$4\r\nECHO\r\n$9000000\r\n" + b"x" * 6_000_000)
+    wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 1, 5)
+    closed = [connection for connection in (large, other) if connection.is_closed(1)]
+    assert len(closed) == 1
+    large = other if closed == [large] else large
+    assert small.call("PING") == b"PONG" and admin.call("PING") == b"PONG"
+    assert spared.is_silent()
+    spared.send(b"x" * 1_000_000 + b"\r\n")
+    assert len(spared.read()) == 8_000_000
+    assert "Evicting client: id=" in server.log()
+    admin.call_ok("CONFIG", "SET", "maxmemory-clients", "4mb")
+    wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 2, 5)
+    assert large.is_closed()
+
+
+def test_the_limit_of_clients_may_be_a_share_of_maxmemory(start):
+    server = start(maxmemory="100mb", maxmemory_clients="5%")
+    connection = server.connect()
+    with_replies = server.connect()
+    connection.call_ok("SET", "key", b"v" * 1_000_000)
+    try:
+        for _ in range(40):
+            with_replies.command("GET", "key")
+    except OSError:
+        pass
+    wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 1, 5)
+    assert connection.call("STRLEN", "key") == 1_000_000

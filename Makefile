@@ -14,6 +14,7 @@ PORT ?= 6379
 ARGS ?=
 LTO ?= true
 FUZZ_SECONDS ?= 60
+KILLS ?= 1000
 
 # The system's own Python and Meson where they exist: another Python that stands first in PATH need not
 # know Meson. Looked for when used, because `make run` may just have installed them.
@@ -36,7 +37,7 @@ fuzz_options = --buildtype=debugoptimized -Dwerror=true -Dfuzzers=true -Dtests=d
                -Db_sanitize=address,undefined -Db_lundef=false
 coverage_options = --buildtype=debug -Dtests=enabled -Db_coverage=true
 
-.PHONY: all build run test install debug asan tsan fuzz fuzz-build bench coverage format clean help \
+.PHONY: all build run test install debug asan tsan fuzz fuzz-build crash bench coverage format clean help \
         packages test-packages
 # Each part of a build uses all processors by itself.
 .NOTPARALLEL:
@@ -76,6 +77,9 @@ fuzz-build: test-packages
 fuzz: fuzz-build
 	@$(PYTHON) tests/fuzz/run --seconds $(FUZZ_SECONDS)
 
+crash: build
+	@exec $(PYTHON) tests/crash/run --kills $(KILLS) $(ARGS)
+
 bench: build
 	@exec $(PYTHON) tests/bench/run $(ARGS)
 
@@ -105,6 +109,7 @@ help:
 	@echo "make asan       build-asan/: address and undefined-behaviour sanitizers"
 	@echo "make tsan       build-tsan/: thread sanitizer"
 	@echo "make fuzz       run every fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))"
+	@echo "make crash      kill a server KILLS ($(KILLS)) times while it is written to (ARGS=--help)"
 	@echo "make bench      processor time and memory beside redis-server (ARGS=--help)"
 	@echo "make coverage   which lines the tests run: build-coverage/html/index.html"
 	@echo "make format     lay out the source with clang-format"

@@ -267,6 +267,13 @@ void appending_end(struct server *server) {
     close_file(appending);
 }
 
+bool appending_may_end(const struct server *server) {
+    const struct appending *appending = &server->appending;
+    if (server->loading || !appending->is_on || !appending->aof.awaits_base) return true;
+    log_warning(server->log, "Writing initial AOF, can't exit.");
+    return false;
+}
+
 void appending_close(struct server *server) {
     appending_cancel_rewrite(server);
     appending_end(server);
@@ -275,6 +282,11 @@ void appending_close(struct server *server) {
 
 bool appending_switch(struct server *server, bool on, char *error, size_t error_size) {
     struct appending *appending = &server->appending;
+    if (server->journal.unit_depth > 0) { /* which no file may have half of */
+        appending->switches = true;
+        return true;
+    }
+    appending->switches = false;
     if (on == appending->is_on || server->loading) return true;
     appending_cancel_rewrite(server);
     if (!on) {
@@ -326,11 +338,28 @@ static bool has_grown(const struct server *server) {
            (double)base * (double)config->auto_aof_rewrite_percentage;
 }
 
+/* What was asked for inside of a unit. */
+static void switch_at_last(struct server *server) {
+    struct appending *appending = &server->appending;
+    char error[128];
+    if (appending_switch(server, server->config->appendonly, error, sizeof error)) return;
+    appending->switches = true; /* tried again */
+    appending->rewrite_not_before_us = server->monotonic_us + RETRY_US;
+}
+
 void appending_check(struct server *server) {
     struct appending *appending = &server->appending;
     struct aof *aof = &appending->aof;
-    if (appending->rewriting || !(appending->is_on || appending->scheduled)) return;
     bool may_now = server->monotonic_us >= appending->rewrite_not_before_us;
+    if (appending->switches && may_now) switch_at_last(server);
+    if (appending->rewriting) return;
+    if (!appending->is_on) {
+        if (appending->scheduled) {
+            appending->scheduled = false;
+            appending_rewrite(server);
+        }
+        return;
+    }
     if (appending->scheduled || (aof->awaits_base && may_now)) {
         appending->scheduled = false;
         appending_rewrite(server);

@@ -21,6 +21,7 @@ struct appending {
     bool refuses;                /* writing fails: so are writes */
     struct rewriting *rewriting; /* a base under way; NULL: none */
     bool scheduled;              /* another one as soon as it can be */
+    bool switches;               /* on or off, as `appendonly` says, as soon as it can be */
     bool rewrite_failed;         /* the last one did */
     uint64_t rewrites, failures_in_row;
     int64_t rewrite_took_s; /* -1: there was none */
@@ -41,7 +42,9 @@ static inline bool appending_is_established(const struct appending *appending) {
 /* What is not on disk yet is written and synced, as far as the disk lets it, and nothing more is
  * written down. Waits for it. */
 void appending_end(struct server *server);
-/* The same, and forgets all. */
+/* False: the files do not make the dataset yet, which stands in the log. */
+bool appending_may_end(const struct server *server);
+/* As appending_end, and forgets all. */
 void appending_close(struct server *server);
 
 /* `appendonly` was changed. False, and why in `error`. */

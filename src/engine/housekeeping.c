@@ -165,9 +165,14 @@ static void check_shutdown(struct server *server) {
     }
     if (!server->shutdown_wanted || server->stopped) return;
     log_warning(server->log, "User requested shutdown...");
-    if (!save_before_end(server)) {
+    bool is_forced = server->shutdown_flags & SHUTDOWN_FORCE;
+    if ((!appending_may_end(server) && !is_forced) || !save_before_end(server)) {
         server->shutdown_wanted = false;
         return;
+    }
+    if (server->appending.is_on) {
+        log_notice(server->log, "Calling fsync() on the AOF file.");
+        appending_end(server);
     }
     log_warning(server->log, "%s is now ready to exit, bye bye...", "Redis");
     server->stopped = true;

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { COPIED_MAX = 64 * 1024 };
+
 struct aof_job {
     struct aof_job *next;
     struct aof *aof;
@@ -157,9 +159,12 @@ static int write_announced(struct aof *aof, const struct aof_job *job, int64_t n
     memcpy(annotation.id, aof->id, sizeof annotation.id);
     struct buffer line = {0};
     annotation_format(&annotation, &line);
+    /* One call is cheaper than two, unless there is much to copy for it. */
+    bool is_small = bytes.size <= COPIED_MAX;
+    if (is_small) buffer_append(&line, bytes.data, bytes.size);
     int error = write_counted(aof, buffer_bytes(&line));
     buffer_release(&line);
-    return error ? error : write_counted(aof, bytes);
+    return error || is_small ? error : write_counted(aof, bytes);
 }
 
 /* "#TS:1763712000": what aof-timestamp-enabled means in Redis. */
@@ -191,8 +196,8 @@ static int state(struct aof *aof, struct aof_job *job) {
     return error;
 }
 
-/* The file before gets all it has on disk; then it is closed, and the manifest names the new one.
- */
+/* The file before gets all it has on disk; then it is closed, and the manifest names the new one,
+ * which is surely empty: one that could not be used may have had its name. */
 static int open_increment(struct aof *aof, struct aof_job *job) {
     const struct io_operations *files = aof->io->operations;
     struct buffer path = {0};
@@ -201,6 +206,7 @@ static int open_increment(struct aof *aof, struct aof_job *job) {
         files->open(aof->io, path.data, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
     int error = file < 0 ? -file : 0;
     if (!error && aof->disk.file != IO_NONE) error = -files->sync(aof->io, aof->disk.file, true);
+    if (!error) error = -files->sync(aof->io, file, false);
     if (!error) error = state(aof, job);
     if (error && file >= 0) files->close(aof->io, file);
     if (!error) {
@@ -325,11 +331,16 @@ static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     }
     free_jobs(&aof->kept);
     aof->synced = aof->disk;
-    if (job->syncs) aof->safe_size = aof->disk.size;
+    if (job->syncs) {
+        aof->safe_size = aof->disk.size;
+        aof->safe_offset = job->end;
+    }
     aof->synced_offset = job->end;
     aof->synced_us = now_us;
     aof->waiting_since_us = oldest_us(aof);
-    aof->lags = false;
+    /* What came while the disk was busy has waited long, too: it goes on waiting for its own. */
+    aof->lags =
+        aof->lags && aof->waiting_since_us != 0 && now_us - aof->waiting_since_us >= AOF_LAG_US;
     job_free(job);
 }
 
@@ -501,12 +512,11 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     io_file file = files->open(aof->io, path.data,
                                IO_WRITE | IO_CREATE | IO_APPEND | (is_new ? IO_TRUNCATE : 0), 0644);
     buffer_release(&path);
-    /* What an earlier process wrote, and was killed before it was on disk, is relied on from now.
-     */
-    result = file < 0 ? file
-             : anew   ? 0
-             : is_new ? aof_write_manifest(aof, &wanted)
-                      : files->sync(aof->io, file, false);
+    /* What an earlier process wrote, and was killed before it was on disk, is relied on from now,
+     * as is the manifest that was read; and that nothing is in a new file. */
+    result = file < 0 ? file : files->sync(aof->io, file, false);
+    if (result >= 0) result = files->sync_directory(aof->io, aof->directory);
+    if (result >= 0 && is_new && !anew) result = aof_write_manifest(aof, &wanted);
     if (result < 0) {
         if (file >= 0) files->close(aof->io, file);
         manifest_release(&wanted);
@@ -521,7 +531,7 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     aof->synced = aof->disk;
     aof->safe_size = 0;
     aof->file_size = size;
-    aof->appended = aof->written = aof->synced_offset = aof->journal->offset;
+    aof->appended = aof->written = aof->synced_offset = aof->safe_offset = aof->journal->offset;
     aof->synced_us = now_us;
     aof->submitted_us = now_us - AOF_GATHER_US;
     aof->is_reading = true;
@@ -667,10 +677,15 @@ void aof_roll(struct aof *aof) {
 }
 
 void aof_set_policy(struct aof *aof, enum aof_policy policy) {
+    bool promises = aof->is_reading && aof->policy == AOF_NO && policy != AOF_NO;
     aof->policy = policy;
-    if (policy == AOF_NO && !aof->running) {
+    if (policy == AOF_NO && !aof->running && !aof->recovers) {
         free_jobs(&aof->kept);
         aof->synced = aof->disk;
+    }
+    if (promises) { /* also of what nobody has synced so far */
+        aof->synced_offset = aof->safe_offset;
+        if (!aof->running && !aof->first) add_job(aof);
     }
     aof->lags = false;
     move_horizon(aof);

@@ -65,7 +65,8 @@ struct aof {
     struct aof_job *first, *last; /* waiting; the last one is being filled */
     struct aof_job *running;
     struct aof_job *kept;                      /* written and not yet synced, oldest first */
-    uint64_t appended, written, synced_offset; /* of the journal */
+    uint64_t appended, written, synced_offset; /* of the journal; the last: as far as promised */
+    uint64_t safe_offset;                      /* before it all is on disk for sure */
     int64_t waiting_since_us; /* the oldest byte that is not on disk is so old; 0: none */
     int64_t submitted_us, synced_us;
     int64_t retry_us; /* when to try again what failed */

@@ -139,6 +139,17 @@ static bool take_line(struct manifest *manifest, const struct line *line, size_t
     return true;
 }
 
+/* A new file shall not have the name of one that is kept. */
+static void count_history(struct manifest *manifest) {
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct manifest_file *file = &manifest->files[i];
+        uint64_t *sequence =
+            strstr(file->name, ".base.") ? &manifest->base_sequence : &manifest->increment_sequence;
+        if (file->type == MANIFEST_HISTORY && file->sequence > *sequence)
+            *sequence = file->sequence;
+    }
+}
+
 bool manifest_parse(struct manifest *manifest, struct bytes text, char *error, size_t error_size) {
     size_t number = 0;
     *manifest = (struct manifest){0};
@@ -158,6 +169,7 @@ bool manifest_parse(struct manifest *manifest, struct bytes text, char *error, s
             return false;
         }
     }
+    count_history(manifest);
     if (manifest->count > 0) return true;
     return fail(error, error_size, "it names no file");
 }

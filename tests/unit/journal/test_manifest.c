@@ -93,11 +93,27 @@ static void test_changes(void **state) {
     manifest_release(&copy);
 }
 
+/* Also of a manifest that has nothing but a base and history. */
+static void test_names_of_history_are_taken(void **state) {
+    (void)state;
+    struct manifest manifest;
+    char error[128];
+    const char *text = "file a.aof.2.base.rdb seq 2 type b\n"
+                       "file a.aof.3.base.rdb seq 3 type h\n"
+                       "file a.aof.7.incr.aof seq 7 type h\n"
+                       "file a.aof.6.incr.aof seq 6 type i\n";
+    assert_true(manifest_parse(&manifest, bytes_from_text(text), error, sizeof error));
+    assert_string_equal(manifest_add_increment(&manifest, "a.aof", 0)->name, "a.aof.8.incr.aof");
+    assert_string_equal(manifest_add_base(&manifest, "a.aof", true, 8)->name, "a.aof.4.base.rdb");
+    manifest_release(&manifest);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_redis_writes),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_names_of_history_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

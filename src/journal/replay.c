@@ -128,6 +128,13 @@ static bool stretch_is_sound(struct replay *replay, const struct annotation *ann
     return crc64(0, stretch) == annotation->crc;
 }
 
+/* What a crash leaves of a line may go on with zeros, up to the end of another line. */
+static bool is_text(struct bytes line) {
+    for (size_t i = 0; i < line.size; i++)
+        if ((unsigned char)line.data[i] < ' ' && !strchr("\t\r\n", line.data[i])) return false;
+    return memchr(line.data, 0, line.size) == NULL;
+}
+
 /* REPLAY_DONE: there was one, and it is passed. */
 static enum replay_result take_line(struct replay *replay, void *context) {
     struct bytes rest = unread(replay);
@@ -145,7 +152,8 @@ static enum replay_result take_line(struct replay *replay, void *context) {
         replay->announced = true;
         replay->stretch_begin = replay->offset;
         replay->stretch_end = annotation.bytes ? replay->offset + size + annotation.bytes : 0;
-    } else if (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0) {
+    } else if (!is_text(bytes_make(rest.data, size)) ||
+               (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0)) {
         return judge_end(replay, "a damaged announcement");
     }
     if (replay->see_line)

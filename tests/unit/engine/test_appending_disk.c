@@ -1,7 +1,7 @@
-/* test_appending_disk.c: the append-only file of a whole server on a simulated disk that is slow, full
- * or failing, with writers and a reader, rewritings, switches of policy and of the file itself,
- * until the process is killed or the power fails; then the server starts on what is left. From
- * seeds.
+/* test_appending_disk.c: the append-only file of a whole server on a simulated disk that is slow,
+ * full or failing, with writers and a reader, rewritings, switches of policy and of the file
+ * itself, until the process is killed or the power fails; then the server starts on what is left.
+ * From seeds.
  *
  *     test-engine-appending_disk [--seeds N] [--seed FIRST]
  *
@@ -35,6 +35,7 @@ struct writer {
     struct line line;
     uint64_t applied; /* steps that were there at the last start */
     uint64_t sent, answered;
+    bool is_promised;              /* the step that was sent last: `always` was in force */
     uint64_t sure;                 /* must be there, whatever happens */
     int64_t answers_us[STEPS_MAX]; /* since the last start, of step applied + 1 + index */
 };
@@ -150,6 +151,7 @@ static void write_step(struct world *w, uint32_t number, const char *filling) {
     struct line *line = &writer->line;
     if (step - writer->applied > STEPS_MAX) return;
     writer->sent = step;
+    writer->is_promised = w->policy == AOF_ALWAYS && !w->is_off;
     if (is_unit(step))
         say(w, line,
             "MULTI\r\nSET a:%u %" PRIu64 "\r\nRPUSH order %u:%" PRIu64 ":%s\r\nSET b:%u %" PRIu64
@@ -165,7 +167,8 @@ static void hear_writer(struct world *w, uint32_t number) {
     if (writer->line.refused) return; /* the same step again */
     writer->answered = writer->sent;
     writer->answers_us[writer->answered - writer->applied - 1] = simulation_now_us(w->simulation);
-    if (w->policy == AOF_ALWAYS && !w->is_off) writer->sure = writer->answered;
+    if (writer->is_promised && w->policy == AOF_ALWAYS && !w->is_off)
+        writer->sure = writer->answered;
 }
 
 static void writers_go_on(struct world *w) {
@@ -185,7 +188,7 @@ static void reader_goes_on(struct world *w) {
     bool fails = aof_failing(&w->s.server->appending.aof);
     w->reads_on |= fails; /* then reads are answered at once */
     if (!w->reader.asked) {
-        w->reads_on = fails;
+        w->reads_on = fails || w->policy != AOF_ALWAYS;
         say(w, &w->reader, "LLEN order\r\n");
     } else if (hear(w, &w->reader, 1)) {
         w->seen = (uint64_t)w->reader.answer.nodes[0].integer;

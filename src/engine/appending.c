@@ -12,6 +12,7 @@
 
 enum {
     PATH_SIZE = 4096,
+    SWITCH_RETRY_US = 1000000,
     RETRY_US = 60000000, /* a rewriting that failed is not tried again by itself before */
     PRUNE_EVERY = 100,   /* times that appending_check is called */
 };
@@ -172,11 +173,22 @@ static bool make_folder(const struct server *server) {
     return false;
 }
 
+/* From the start, with a new base. Where it cannot be, writes are refused until it can. */
+static bool begin_again(struct server *server) {
+    struct appending *appending = &server->appending;
+    if (appending_begin(server, false)) return true;
+    appending->switches = true;
+    appending->rewrite_not_before_us = server->monotonic_us + SWITCH_RETRY_US;
+    if (appending->is_on) return false;
+    appending->refuses = true;
+    appending->aof.error = EIO;
+    return false;
+}
+
 bool appending_rewrite(struct server *server) {
     struct appending *appending = &server->appending;
     INVARIANT(!appending->rewriting);
-    if (appending->is_on && appending->aof.awaits_base)
-        return appending_begin(server, false); /* the one before failed: from the start */
+    if (appending->is_on && appending->aof.awaits_base) return begin_again(server);
     if (appending->is_on)
         aof_roll(&appending->aof);
     else if (server->loading || !appending_open(server) || !make_folder(server))
@@ -287,6 +299,7 @@ bool appending_switch(struct server *server, bool on, char *error, size_t error_
         return true;
     }
     appending->switches = false;
+    if (!on) appending->refuses = false;
     if (on == appending->is_on || server->loading) return true;
     appending_cancel_rewrite(server);
     if (!on) {
@@ -338,13 +351,13 @@ static bool has_grown(const struct server *server) {
            (double)base * (double)config->auto_aof_rewrite_percentage;
 }
 
-/* What was asked for inside of a unit. */
+/* What was asked for inside of a unit, or could not be done. */
 static void switch_at_last(struct server *server) {
     struct appending *appending = &server->appending;
     char error[128];
     if (appending_switch(server, server->config->appendonly, error, sizeof error)) return;
-    appending->switches = true; /* tried again */
-    appending->rewrite_not_before_us = server->monotonic_us + RETRY_US;
+    appending->switches = true;
+    appending->rewrite_not_before_us = server->monotonic_us + SWITCH_RETRY_US;
 }
 
 void appending_check(struct server *server) {
@@ -360,7 +373,10 @@ void appending_check(struct server *server) {
         }
         return;
     }
-    if (appending->scheduled || (aof->awaits_base && may_now)) {
+    if (aof->is_gone && may_now) {
+        log_warning(server->log, "The append only file was removed: a new one is begun");
+        begin_again(server);
+    } else if (appending->scheduled || (aof->awaits_base && may_now)) {
         appending->scheduled = false;
         appending_rewrite(server);
     } else if (aof->awaits_base || appending->refuses) {

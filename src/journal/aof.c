@@ -28,9 +28,10 @@ struct aof_job {
     bool recovers;
     bool syncs;
     bool closes;
-    bool opened; /* result: the new increment is there, the one before complete */
-    bool stated; /* result: files are removed and the manifest says what it shall */
-    int error;   /* result: 0 or an errno */
+    bool opened;  /* result: the new increment is there, the one before complete */
+    bool is_gone; /* result: the file is not there under its name */
+    bool stated;  /* result: files are removed and the manifest says what it shall */
+    int error;    /* result: 0 or an errno */
 };
 
 /* ---- files ---- */
@@ -225,9 +226,22 @@ static int recover(struct aof *aof, const struct aof_job *job) {
     return error;
 }
 
+/* Is the file there under its name? Asked once a second, and when something has failed before. */
+static int see_file(struct aof *aof, struct aof_job *job, int64_t now_ms) {
+    struct io_file_status status;
+    struct buffer path = {0};
+    if (aof->disk.seen_s == now_ms / 1000 && !job->recovers) return 0;
+    aof_path(aof, aof->file_name, &path);
+    job->is_gone = aof->io->operations->status(aof->io, path.data, &status) == -ENOENT;
+    buffer_release(&path);
+    aof->disk.seen_s = now_ms / 1000;
+    return job->is_gone ? ENOENT : 0;
+}
+
 static int work_on(struct aof *aof, struct aof_job *job) {
     int64_t now_ms = io_wall_us(aof->io) / 1000;
     int error = job->recovers ? recover(aof, job) : 0;
+    if (!error) error = see_file(aof, job, now_ms);
     if (!error && job->opens)
         error = open_increment(aof, job);
     else if (!error && (job->manifest || job->removes.size > 0))
@@ -304,6 +318,7 @@ static void fail(struct aof *aof, struct aof_job *job) {
                     "Error writing to the AOF file: %s; writes are refused until it works again",
                     strerror(job->error));
     aof->error = job->error;
+    aof->is_gone = job->is_gone;
     aof->recovers = true;
     /* All that is not surely on disk waits again, in its order. */
     *end_of(&aof->kept) = job;
@@ -323,6 +338,7 @@ static int64_t oldest_us(const struct aof *aof) {
 static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     if (aof->error) log_notice(aof->log, "The AOF file can be written again");
     aof->error = 0;
+    aof->is_gone = false;
     aof->written = job->end;
     aof->file_size = aof->disk.size;
     if (!job->syncs && aof->policy != AOF_NO) {
@@ -351,7 +367,8 @@ static void pass_opening(struct aof *aof, struct aof_job *job) {
     free_jobs(&aof->kept);
     aof->synced = (struct aof_disk){.file = aof->disk.file};
     aof->safe_size = 0;
-    memory_free(job->opens);
+    memory_free(aof->file_name);
+    aof->file_name = job->opens;
     job->opens = NULL;
     job->opened = false;
 }
@@ -476,6 +493,7 @@ void aof_release(struct aof *aof) {
     free_jobs(&aof->first);
     free_jobs(&aof->kept);
     manifest_release(&aof->manifest);
+    memory_free(aof->file_name);
     memory_free(aof->directory);
     memory_free(aof->name);
 }
@@ -526,6 +544,8 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     aof->manifest = wanted;
     add_sizes(aof, last->name);
     uint64_t size = is_new ? 0 : size_of(aof, last->name);
+    memory_free(aof->file_name);
+    aof->file_name = memory_copy_text(last->name);
     journal_add_reader(aof->journal, consume, aof);
     aof->disk = (struct aof_disk){.file = file, .size = size};
     aof->synced = aof->disk;

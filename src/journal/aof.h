@@ -45,6 +45,7 @@ struct aof_disk {
     io_file file;
     uint64_t size;
     int64_t stamped_s; /* the last aof-timestamp-enabled line's time */
+    int64_t seen_s;    /* when it was last found under its name */
 };
 
 struct aof {
@@ -57,6 +58,7 @@ struct aof {
     bool timestamps; /* aof-timestamp-enabled */
 
     struct manifest manifest;     /* as it will be once all jobs are done */
+    char *file_name;              /* of the file that is open */
     struct aof_disk disk;         /* as of the last job that ended */
     struct aof_disk synced;       /* as of the last fsync: where a failed job begins again */
     uint64_t safe_size;           /* bytes of the last increment that are on disk for sure */
@@ -71,6 +73,7 @@ struct aof {
     int64_t submitted_us, synced_us;
     int64_t retry_us; /* when to try again what failed */
     int error;        /* errno of the last try; 0: it was good */
+    bool is_gone;     /* the file was removed, or its folder: nobody would find what is written */
     bool recovers;    /* the next job takes back what is behind `synced` */
     bool is_reading;  /* the journal */
     bool awaits_base; /* the manifest on disk does not name the increment yet: aof_set_base */

@@ -125,9 +125,18 @@ void command_hello(struct call *call) {
 
 /* ---- the rest ---- */
 
+/* What a subscribed client of RESP2 gets must look like a message. */
+static void reply_pong(struct call *call) {
+    reply_array(call->reply, 2);
+    reply_bulk_text(call->reply, "pong");
+    reply_bulk(call->reply, call->argc == 2 ? call->argv[1] : bytes_make("", 0));
+}
+
 void command_ping(struct call *call) {
     if (call->argc > 2)
         call_error_arity(call);
+    else if (call->session->flags & SESSION_SUBSCRIBED && call->session->protocol == 2)
+        reply_pong(call);
     else if (call->argc == 2)
         reply_bulk(call->reply, call->argv[1]);
     else

@@ -14,7 +14,7 @@ NAME_MAX = 24  # COMMAND_NAME_MAX of engine/command.h
 # The orders are those of engine/command.h, whose constants have these names.
 FLAGS = """write readonly denyoom module admin pubsub noscript blocking loading stale skip_monitor skip_slowlog
     asking fast no_auth no_mandatory_keys no_async_loading no_multi movablekeys allow_busy may_replicate
-    protected not_queued""".split()
+    protected not_queued subscribed""".split()
 DERIVED_FLAGS = {"movablekeys"}
 CATEGORIES = """keyspace read write set sortedset list hash string bitmap hyperloglog geo stream pubsub admin fast
     slow blocking dangerous connection transaction scripting""".split()

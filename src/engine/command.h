@@ -58,6 +58,7 @@ enum command_flag {
     COMMAND_MAY_REPLICATE = 1 << 20, /* no write, but has effects (PUBLISH) */
     COMMAND_PROTECTED = 1 << 21,     /* allowed by a directive of its own (DEBUG) */
     COMMAND_NOT_QUEUED = 1 << 22,    /* runs at once between MULTI and EXEC */
+    COMMAND_SUBSCRIBED = 1 << 23,    /* allowed to a subscribed session of RESP2 */
 };
 
 enum command_category {

@@ -130,6 +130,19 @@ static bool refused_by_state(struct call *call) {
     return false;
 }
 
+/* While a session of RESP2 is subscribed, replies could not be told from messages. */
+static bool refused_subscribed(struct call *call) {
+    const struct session *session = call->session;
+    if (!(session->flags & SESSION_SUBSCRIBED) || session->protocol != 2) return false;
+    if (call->command->flags & COMMAND_SUBSCRIBED) return false;
+    struct bytes name = call->command->full_name;
+    call_error(call,
+               "ERR Can't execute '%.*s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+               "RESET are allowed in this context",
+               (int)name.size, name.data);
+    return true;
+}
+
 /* What the session is in the middle of does not go with the command. */
 static bool refused_by_session(struct call *call) {
     uint32_t session = call->session->flags, command = call->command->flags;
@@ -139,7 +152,7 @@ static bool refused_by_session(struct call *call) {
     else if (session & SESSION_MONITOR && command & (COMMAND_WRITE | COMMAND_READONLY))
         error = "ERR Replica can't interact with the keyspace"; /* as which it counts in Redis */
     if (error) call_error(call, "%s", error);
-    return error != NULL;
+    return error != NULL || refused_subscribed(call);
 }
 
 /* True when the call was answered with an error instead. */
@@ -169,7 +182,7 @@ static bool refused(struct call *call, const struct command *container) {
         return true;
     }
     if (refused_protected(call)) return true;
-    if (unlikely(call->session->flags & (SESSION_MULTI | SESSION_MONITOR)) &&
+    if (unlikely(call->session->flags & (SESSION_UNUSUAL | SESSION_MONITOR)) &&
         refused_by_session(call))
         return true;
     return dispatch_refused_by_state(call);
@@ -343,6 +356,16 @@ static bool finished(const struct session *session) {
     return session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY);
 }
 
+/* What is to be done behind a command, before the next one. */
+static inline bool has_behind(const struct server *server) {
+    return (waiting_is_ready(&server->waiting) | (server->put_off_first != NULL)) != 0;
+}
+
+static void run_behind(struct server *server) {
+    session_send_put_off(server);
+    if (waiting_is_ready(&server->waiting)) waiting_serve(server);
+}
+
 void dispatch(struct session *session, const struct command *command, struct request *request,
               const uint64_t *hashes) {
     if (unlikely(finished(session))) return;
@@ -352,11 +375,10 @@ void dispatch(struct session *session, const struct command *command, struct req
     }
     bool done = run_request(session, command, request, hashes);
     if (unlikely(!done) && !session->held) session_hold(session, request);
-    if (unlikely(waiting_is_ready(&session->server->waiting))) waiting_serve(session->server);
+    if (unlikely(has_behind(session->server))) run_behind(session->server);
 }
 
 void dispatch_held(struct session *session) {
-    struct waiting *waiting = &session->server->waiting;
     if (session->waiter) return;
     struct session_held *first = session->held;
     session->held = NULL;
@@ -370,7 +392,7 @@ void dispatch_held(struct session *session) {
         struct session_held *next = first->next;
         session_drop_held(first);
         first = next;
-        if (waiting_is_ready(waiting)) waiting_serve(session->server);
+        if (has_behind(session->server)) run_behind(session->server);
         if (!done) break;
     }
     if (session->waiter)
@@ -407,6 +429,7 @@ bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *
         insight_command(&call, ticks, true);
     session_unmute(session);
     session_reply_end(session);
+    session_send_put_off(server);
     return !call.waits;
 }
 

@@ -4,17 +4,54 @@
 #include "base/invariant.h"
 #include "base/memory.h"
 
-struct output_chunk *output_add_chunk(struct output *output, size_t size) {
-    size_t capacity = size > OUTPUT_CHUNK_SIZE ? size : OUTPUT_CHUNK_SIZE;
-    struct output_chunk *chunk = memory_alloc(sizeof *chunk + capacity);
-    *chunk = (struct output_chunk){.capacity = capacity};
+static void add_last(struct output *output, struct output_chunk *chunk) {
     if (output->last)
         output->last->next = chunk;
     else
         output->first = chunk;
     output->last = chunk;
     output->chunk_count++;
+}
+
+struct output_chunk *output_add_chunk(struct output *output, size_t size) {
+    size_t capacity = size > OUTPUT_CHUNK_SIZE ? size : OUTPUT_CHUNK_SIZE;
+    struct output_chunk *chunk = memory_alloc(sizeof *chunk + capacity);
+    *chunk = (struct output_chunk){.capacity = capacity, .data = chunk->own};
+    add_last(output, chunk);
     return chunk;
+}
+
+struct output_shared *output_share(size_t capacity) {
+    struct output_shared *shared = memory_alloc(sizeof *shared + capacity);
+    *shared = (struct output_shared){.references = 1, .capacity = capacity};
+    return shared;
+}
+
+void output_unshare(struct output_shared *shared) {
+    INVARIANT(shared->references > 0);
+    if (--shared->references == 0) memory_free(shared);
+}
+
+void output_append_shared(struct output *output, struct output_shared *shared, size_t from,
+                          size_t size) {
+    struct output_chunk *last = output->last;
+    INVARIANT(from + size <= shared->size);
+    output->chunk_bytes += size;
+    if (last && last->shared == shared && last->data + last->size == shared->data + from) {
+        last->size += size;
+        last->capacity += size;
+        return;
+    }
+    struct output_chunk *chunk = memory_alloc(sizeof *chunk);
+    *chunk = (struct output_chunk){
+        .size = size, .capacity = size, .shared = shared, .data = shared->data + from};
+    shared->references++;
+    add_last(output, chunk);
+}
+
+static void free_chunk(struct output_chunk *chunk) {
+    if (chunk->shared) output_unshare(chunk->shared);
+    memory_free(chunk);
 }
 
 void output_append(struct output *output, struct bytes bytes) {
@@ -58,7 +95,7 @@ void output_sent(struct output *output, size_t size) {
         output->first = chunk->next;
         if (!output->first) output->last = NULL;
         output->chunk_count--;
-        memory_free(chunk);
+        free_chunk(chunk);
     }
 }
 
@@ -66,7 +103,8 @@ void output_keep(struct output *output) {
     size_t size = output->piece.size;
     if (size == 0) return;
     struct output_chunk *chunk = memory_alloc(sizeof *chunk + size);
-    *chunk = (struct output_chunk){.next = output->first, .size = size, .capacity = size};
+    *chunk = (struct output_chunk){
+        .next = output->first, .size = size, .capacity = size, .data = chunk->own};
     memcpy(chunk->data, output->piece.data, size);
     output->first = chunk;
     if (!output->last) output->last = chunk;

@@ -7,7 +7,16 @@
  *     piece (in the outbox, this batch only)   chunks (the session's)
  *     +-----------------+                      +--------+   +--------+
  *     | +OK.. $3..      |  then                | ...    |-->| ...    |
- *     +-----------------+                      +--------+   +--------+ */
+ *     +-----------------+                      +--------+   +--------+
+ *
+ * What goes to many sessions is encoded once into shared memory, and each of them has a chunk that
+ * is a stretch of it and holds a reference:
+ *
+ *     session 7    ... -->| chunk |--.        +---------------------------------+
+ *     session 8    ... -->| chunk |---`------>| message | message | message |   |  references: 2
+ *                                             +---------------------------------+
+ *
+ * Stretches that follow one another are one chunk. */
 #ifndef REDSTART_ENGINE_OUTPUT_H
 #define REDSTART_ENGINE_OUTPUT_H
 
@@ -20,7 +29,17 @@ enum {
 
 struct output_chunk {
     struct output_chunk *next;
-    size_t size, sent, capacity;
+    size_t size, sent, capacity;  /* of a stretch of shared memory capacity is size */
+    struct output_shared *shared; /* NULL: `data` is the chunk's own */
+    char *data;
+    char own[];
+};
+
+/* What several outputs have parts of. Only its owner, who holds a reference too, writes into it,
+ * behind what is there. */
+struct output_shared {
+    uint32_t references;
+    size_t size, capacity;
     char data[];
 };
 
@@ -36,6 +55,12 @@ static inline size_t output_pending(const struct output *output) {
 }
 /* Append a copy to the chunks. */
 void output_append(struct output *output, struct bytes bytes);
+/* One reference is the caller's. */
+struct output_shared *output_share(size_t capacity);
+void output_unshare(struct output_shared *shared);
+/* Append a stretch of it, without copying. */
+void output_append_shared(struct output *output, struct output_shared *shared, size_t from,
+                          size_t size);
 /* An empty chunk at the end with room for at least `size` bytes; its size is set by the caller. */
 struct output_chunk *output_add_chunk(struct output *output, size_t size);
 /* What to send next: fills parts, returns how many. */

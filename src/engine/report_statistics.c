@@ -78,26 +78,23 @@ static void append_traffic(struct report *report) {
     report_number(report, "redstart_turn_usec_max", counted->turn_us_max);
 }
 
+static void append_pubsub(struct report *report) {
+    const struct pubsub *pubsub = &report->server->pubsub;
+    report_number(report, "pubsub_channels", table_count(&pubsub->topics[PUBSUB_CHANNEL]));
+    report_number(report, "pubsub_patterns", pubsub->pattern_count);
+    report_number(report, "pubsubshard_channels", table_count(&pubsub->topics[PUBSUB_SHARD]));
+}
+
 void report_append_stats(struct report *report) {
     static const char *const synchronised[] = {"sync_full", "sync_partial_ok", "sync_partial_err",
                                                NULL};
-    static const char *const unused[] = {"pubsub_channels",
-                                         "pubsub_patterns",
-                                         "pubsubshard_channels",
-                                         "latest_fork_usec",
-                                         "total_forks",
-                                         "migrate_cached_sockets",
-                                         "slave_expires_tracked_keys",
-                                         "active_defrag_hits",
-                                         "active_defrag_misses",
-                                         "active_defrag_key_hits",
-                                         "active_defrag_key_misses",
-                                         "total_active_defrag_time",
-                                         "current_active_defrag_time",
-                                         "tracking_total_keys",
-                                         "tracking_total_items",
-                                         "tracking_total_prefixes",
-                                         NULL};
+    static const char *const unused[] = {"latest_fork_usec",         "total_forks",
+                                         "migrate_cached_sockets",   "slave_expires_tracked_keys",
+                                         "active_defrag_hits",       "active_defrag_misses",
+                                         "active_defrag_key_hits",   "active_defrag_key_misses",
+                                         "total_active_defrag_time", "current_active_defrag_time",
+                                         "tracking_total_keys",      "tracking_total_items",
+                                         "tracking_total_prefixes",  NULL};
     const struct statistics *counted = &report->server->statistics;
     report_number(report, "total_connections_received", counted->connections);
     report_number(report, "total_commands_processed", counted->commands);
@@ -105,6 +102,7 @@ void report_append_stats(struct report *report) {
     report_number(report, "rejected_connections", counted->rejected_connections);
     report_zeros(report, synchronised);
     append_removed(report);
+    append_pubsub(report);
     report_zeros(report, unused);
     append_traffic(report);
 }

@@ -184,6 +184,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     turn_init(&server->turn);
     waiting_init(&server->waiting);
     watching_init(&server->watching);
+    pubsub_init(&server->pubsub);
     statistics_reset(&server->statistics);
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
@@ -217,6 +218,7 @@ void server_close(struct server *server) {
     insight_close(server);
     waiting_release(&server->waiting);
     watching_release(&server->watching);
+    pubsub_release(&server->pubsub);
     keyspace_release(&server->keyspace);
     journal_release(&server->journal);
     turn_release(&server->turn);
@@ -317,8 +319,9 @@ static void accept_waiting(struct server *server) {
 
 /* Microseconds until something must be done without being asked; 0: now. */
 static int64_t until_due(const struct server *server) {
-    if (server->turn.queue_first || server->turn.flush_first || server->sweep_unfinished ||
-        server->drain_unfinished || server->limit.unfinished || server->client_limit.unfinished ||
+    if (server->turn.queue_first || server->turn.flush_first || server->turn.delivery_first ||
+        server->sweep_unfinished || server->drain_unfinished || server->limit.unfinished ||
+        server->client_limit.unfinished ||
         server->resume_held || server->shutdown_wanted ||
         (server->loading && !loading_waits(server)))
         return 0;

@@ -12,6 +12,7 @@
 #include "engine/loading.h"
 #include "engine/memory_limit.h"
 #include "engine/notify.h"
+#include "engine/pubsub.h"
 #include "engine/saving.h"
 #include "engine/scripting.h"
 #include "engine/session.h"
@@ -88,7 +89,9 @@ struct server {
     struct turn turn;
     struct waiting waiting;
     struct watching watching;
-    uint32_t interests; /* of enum server_interest */
+    struct pubsub pubsub;
+    struct session_message *put_off_first, *put_off_last; /* (session.c) */
+    uint32_t interests;                                   /* of enum server_interest */
     struct scripting scripting;
     struct statistics statistics;
     struct memory_limit limit;

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "engine/command.h"
 #include "engine/config.h"
+#include "engine/pubsub.h"
 #include "engine/server.h"
 #include "engine/transaction.h"
 #include <errno.h>
@@ -116,14 +117,83 @@ void session_unmute(struct session *session) {
     session->muted = NULL;
 }
 
+/* ---- messages ---- */
+
+/* A message for a session that was writing. */
+struct session_message {
+    struct session_message *next;
+    struct session *session;
+    size_t size;
+    char data[];
+};
+
+static void keep_message(struct server *server, struct session_message *message) {
+    if (server->put_off_last)
+        server->put_off_last->next = message;
+    else
+        server->put_off_first = message;
+    server->put_off_last = message;
+}
+
+static void put_off(struct session *session, struct bytes encoded) {
+    struct session_message *message = memory_alloc(sizeof *message + encoded.size);
+    message->next = NULL;
+    message->session = session;
+    message->size = encoded.size;
+    memcpy(message->data, encoded.data, encoded.size);
+    keep_message(session->server, message);
+}
+
 void session_send(struct session *session, struct bytes encoded) {
+    if (session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)) return;
     if (session->reply_base) {
-        reply_raw(&session->reply, encoded);
+        put_off(session, encoded);
         return;
     }
-    output_append(&session->output, encoded);
-    session->depends_on = session->server->journal.offset;
-    session_flush_later(session);
+    session->flags |= SESSION_TOLD;
+    session_reply_begin(session);
+    reply_raw(&session->reply, encoded);
+    session_reply_end(session);
+}
+
+/* Between two of its commands, or behind the last. */
+static void send_now(struct session_message *message) {
+    struct session *session = message->session;
+    struct bytes encoded = bytes_make(message->data, message->size);
+    session->flags |= SESSION_TOLD;
+    if (session->reply_base)
+        reply_raw(&session->reply, encoded);
+    else
+        session_send(session, encoded);
+    memory_free(message);
+}
+
+void session_send_put_off(struct server *server) {
+    const struct turn *interrupted = server->turn.interrupted;
+    struct session_message *message = server->put_off_first;
+    server->put_off_first = server->put_off_last = NULL;
+    while (message) {
+        struct session_message *next = message->next;
+        message->next = NULL;
+        if (unlikely(interrupted != NULL) && message->session == interrupted->writer)
+            keep_message(server, message); /* its command still runs */
+        else
+            send_now(message);
+        message = next;
+    }
+}
+
+void session_send_shared(struct session *session, struct output_shared *shared, size_t from,
+                         size_t size) {
+    INVARIANT(!session->reply_base);
+    if (session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)) return;
+    output_append_shared(&session->output, shared, from, size);
+    session->flags |= SESSION_TOLD;
+    if (unlikely(session->flags & (SESSION_WANTS_WRITE | SESSION_AWAITS_HORIZON))) {
+        if (!session_check_output(session)) session_close_later(session);
+    } else if (!(session->flags & (SESSION_FLUSHING | SESSION_INTERNAL))) {
+        turn_deliver_later(session->server, session);
+    }
 }
 
 void session_flush_later(struct session *session) {
@@ -183,9 +253,13 @@ static bool send_some(struct session *session) {
 }
 
 /* Is what the replies depend on as safe as was promised? */
-static bool may_send(const struct session *session) {
+static bool may_send(struct session *session) {
     const struct journal *journal = &session->server->journal;
     if (likely(journal->horizon == JOURNAL_HORIZON_ALL)) return true;
+    if (session->flags & SESSION_TOLD) {
+        session->depends_on = session->wrote = journal->offset;
+        session->flags &= ~(uint32_t)SESSION_TOLD;
+    }
     uint64_t wanted = journal->horizon_is_strict ? session->depends_on : session->wrote;
     return wanted <= journal->horizon;
 }
@@ -317,6 +391,7 @@ void session_close(struct session *session) {
     waiting_forget(session);
     transaction_forget(session);
     monitor_remove(session);
+    pubsub_forget(session);
     while (session->held)
         session_drop_first_held(session);
     request_parser_release(&session->parser);
@@ -340,6 +415,7 @@ void session_close_later(struct session *session) {
 void session_reset(struct session *session) {
     transaction_discard(session);
     monitor_remove(session);
+    pubsub_forget(session);
     session->database = 0;
     session->protocol = 2;
     session->reply.protocol = 2;
@@ -378,12 +454,14 @@ void session_local_address(const struct session *session, char out[IO_ADDRESS_TE
 
 size_t session_memory(const struct session *session) {
     return sizeof *session + session->input.capacity + session_output_size(session) +
-           request_parser_memory(&session->parser) + transaction_memory(session);
+           request_parser_memory(&session->parser) + transaction_memory(session) +
+           pubsub_memory(session);
 }
 
 static void describe_flags(const struct session *session, struct buffer *out) {
     size_t before = out->size;
     if (session->flags & SESSION_MONITOR) buffer_append_byte(out, 'O');
+    if (session->flags & SESSION_SUBSCRIBED) buffer_append_byte(out, 'P');
     if (session->flags & SESSION_MULTI) buffer_append_byte(out, 'x');
     if (session->held) buffer_append_byte(out, 'b');
     if (session->flags & SESSION_WATCH_BROKEN) buffer_append_byte(out, 'd');
@@ -446,10 +524,12 @@ static void describe(const struct session *session, bool hides_names, struct buf
     describe_flags(session, out);
     buffer_append_format(
         out,
-        " db=%u sub=0 psub=0 ssub=0 multi=%d watch=%u qbuf=%zu qbuf-free=%zu argv-mem=%zu"
+        " db=%u sub=%u psub=%u ssub=%u multi=%d watch=%u qbuf=%zu qbuf-free=%zu argv-mem=%zu"
         " multi-mem=%zu"
         " rbs=0 rbp=0 obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=",
-        session->database, session->flags & SESSION_MULTI ? (int)session->transaction->count : -1,
+        session->database, pubsub_count(session, PUBSUB_CHANNEL),
+        pubsub_count(session, PUBSUB_PATTERN), pubsub_count(session, PUBSUB_SHARD),
+        session->flags & SESSION_MULTI ? (int)session->transaction->count : -1,
         session->watch_count, waiting + executing_size(session),
         session->input.capacity - session->input.size, argument_memory(session),
         session->flags & SESSION_MULTI || session->watches ? transaction_memory(session) : 0,

@@ -13,6 +13,7 @@
 
 struct command;
 struct server;
+struct subscriptions;
 struct user;
 struct transaction;
 struct waiter;
@@ -42,8 +43,12 @@ enum session_flag {
     SESSION_MULTI_BROKEN = 1 << 19, /* something could not be queued */
     SESSION_WATCH_BROKEN = 1 << 20, /* a key that it watched was changed (watching.h) */
     SESSION_MONITOR = 1 << 24,      /* is told of every command (monitor.h) */
+    SESSION_SUBSCRIBED = 1 << 28,   /* to something (pubsub.h) */
+    SESSION_DELIVERING = 1 << 25,   /* in the turn's line of sessions that have got messages */
+    SESSION_TOLD = 1 << 26, /* its output has messages, which depend on all that came before */
     /* Of any of these a request needs another way through dispatch.c. */
-    SESSION_UNUSUAL = SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_MULTI,
+    SESSION_UNUSUAL =
+        SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_MULTI | SESSION_SUBSCRIBED,
 };
 
 enum session_class {
@@ -98,6 +103,8 @@ struct session {
     struct transaction *transaction; /* NULL: it has never been in one */
     struct watch *watches;           /* NULL: it watches nothing */
     uint32_t watch_count;
+    struct subscriptions *subscriptions;             /* NULL: it has none */
+    struct session *delivery_next, *delivery_before; /* in the turn's line */
     struct session *broken_next; /* of those whose watches are broken together (watching.c) */
     uint32_t index;              /* in the registry's array */
     uint32_t watched;            /* interest that the poller knows */
@@ -125,8 +132,14 @@ void session_reply_begin(struct session *session);
 void session_reply_end(struct session *session);
 /* The reply of the present command is wanted after all. */
 void session_unmute(struct session *session);
-/* Send to a session that is not the one executing: a push, a late reply. */
+/* Send a message that is no reply. It leaves once all that came before it may be known. To a
+ * session that is writing a reply it goes behind the present command (session_send_put_off). */
 void session_send(struct session *session, struct bytes encoded);
+/* Send what was put off: behind a command, when no reply is half written. */
+void session_send_put_off(struct server *server);
+/* The same message to many: a stretch of shared memory. The session must not be writing. */
+void session_send_shared(struct session *session, struct output_shared *shared, size_t from,
+                         size_t size);
 /* The batch will try to send what waits. */
 void session_flush_later(struct session *session);
 /* Send what may leave. False when the session is to be closed. */

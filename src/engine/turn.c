@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+enum { DELIVERIES_TIMED = 8 }; /* the clock is asked after so many */
+
 void turn_init(struct turn *turn) {
     *turn = (struct turn){0};
     turn->items = memory_alloc_zeroed(TURN_BATCH_REQUESTS, sizeof *turn->items);
@@ -64,8 +66,35 @@ static void leave_line(struct turn *turn, struct session *session) {
     if (turn->queue_last == session) turn->queue_last = before;
 }
 
+void turn_deliver_later(struct server *server, struct session *session) {
+    struct turn *turn = &server->turn;
+    if (session->flags & SESSION_DELIVERING) return;
+    session->flags |= SESSION_DELIVERING;
+    session->delivery_next = NULL;
+    session->delivery_before = turn->delivery_last;
+    if (turn->delivery_last)
+        turn->delivery_last->delivery_next = session;
+    else
+        turn->delivery_first = session;
+    turn->delivery_last = session;
+}
+
+static void leave_delivery(struct turn *turn, struct session *session) {
+    struct session *before = session->delivery_before, *next = session->delivery_next;
+    session->flags &= ~(uint32_t)SESSION_DELIVERING;
+    if (before)
+        before->delivery_next = next;
+    else
+        turn->delivery_first = next;
+    if (next)
+        next->delivery_before = before;
+    else
+        turn->delivery_last = before;
+}
+
 void turn_forget(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
+    if (session->flags & SESSION_DELIVERING) leave_delivery(turn, session);
     if (session->flags & SESSION_QUEUED) leave_line(turn, session);
     if (session->flags & SESSION_FLUSHING) {
         struct session **link = &turn->flush_first;
@@ -321,6 +350,21 @@ static void flush_all(struct server *server) {
     }
 }
 
+/* Send messages for a while. */
+static void deliver(struct server *server) {
+    struct turn *turn = &server->turn;
+    int64_t end_us = 0;
+    for (uint32_t i = 1; turn->delivery_first; i++) {
+        struct session *session = turn->delivery_first;
+        leave_delivery(turn, session);
+        if (!session_flush(session)) session_close_later(session);
+        if (i % DELIVERIES_TIMED != 0) continue;
+        int64_t now_us = io_monotonic_us(server->io);
+        if (end_us == 0) end_us = now_us + TURN_DELIVERY_US;
+        if (now_us >= end_us) return;
+    }
+}
+
 /* An interrupted turn commits when it goes on. */
 static void commit(struct server *server) {
     if (unlikely(server->turn.interrupted)) return;
@@ -453,6 +497,7 @@ void turn_batches(struct server *server) {
         if (turn->queue_first && turn_time_over(server)) break;
     }
     flush_all(server);
+    if (turn->delivery_first) deliver(server);
     server_close_marked(server);
 }
 
@@ -464,7 +509,10 @@ static void move_lists(struct turn *to, struct turn *from) {
     to->queue_last = from->queue_last;
     to->flush_first = from->flush_first;
     to->horizon_first = from->horizon_first;
+    to->delivery_first = from->delivery_first;
+    to->delivery_last = from->delivery_last;
     from->queue_first = from->queue_last = from->flush_first = from->horizon_first = NULL;
+    from->delivery_first = from->delivery_last = NULL;
 }
 
 /* Requests of the batch behind those of the session whose command runs. */

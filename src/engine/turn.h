@@ -20,6 +20,7 @@ enum {
     TURN_BATCH_SESSIONS = 128,
     TURN_HASHES = 16 * 1024, /* of a batch; requests beyond go without prefetch */
     TURN_BATCH_REQUESTS = 512,
+    TURN_DELIVERY_US = 300,  /* for sending messages, in a turn */
     TURN_US = 300,           /* after that no further batch is begun in a turn */
     TURN_POLL_US = 1000,     /* the poller is asked at least so often, however long the line is */
     TURN_SHARE = 128,        /* requests of one session in one batch */
@@ -51,9 +52,10 @@ struct turn_key {
 struct turn {
     struct turn_item *items;
     uint32_t item_count;
-    struct session *queue_first, *queue_last; /* sessions with work, in line */
-    struct session *flush_first;              /* sessions with output */
-    struct session *horizon_first;            /* sessions whose output waits for the horizon */
+    struct session *queue_first, *queue_last;       /* sessions with work, in line */
+    struct session *flush_first;                    /* sessions with output */
+    struct session *delivery_first, *delivery_last; /* sessions with messages, in line */
+    struct session *horizon_first; /* sessions whose output waits for the horizon */
     struct request_arena arena;
     char *inbox, *outbox;
     size_t inbox_used, outbox_used;
@@ -77,6 +79,10 @@ void turn_release(struct turn *turn);
 void turn_forget(struct server *server, struct session *session);
 /* The horizon moved: what waited for it is to be sent now. */
 void turn_horizon_moved(struct server *server);
+/* The session has got a message that many get: it is sent when its turn comes. A turn sends only
+ * for a while, so that a message to ten thousand stalls nobody; who is still in line when the next
+ * one comes gets both at once. */
+void turn_deliver_later(struct server *server, struct session *session);
 /* Put the session in line, if it is not. */
 void turn_enqueue(struct server *server, struct session *session);
 /* Serve the sessions in line, each once, until the turn's time is over. Those with more work are in

@@ -57,6 +57,7 @@ class Pool:
                     if self.configuration.get(name) != value:
                         connection.call_ok("CONFIG", "SET", name, self.configuration[name])
                 connection.call("CONFIG", "RESETSTAT")
+                connection.call("CLIENT", "KILL", "TYPE", "pubsub")
                 connection.call("CLIENT", "KILL", "TYPE", "normal")
         except (OSError, harness.Closed, AssertionError):
             server.stop()  # the next test gets a new one

@@ -92,10 +92,14 @@ static bool rename_key(struct call *call, bool only_if_absent) {
         return false;
     }
     if (same) return true;
+    bool replaces = spot.entry != NULL;
+    bool same_type = replaces && entry_type(spot.entry) == entry_type(database_find(db, &from));
     database_move(db, &from, db, &to);
+    if (replaces) call_notify(call, db, to.name, NOTIFY_NEW, "new"); /* as if it had gone before */
     call_changed_uncounted(call, db, from.name);
     call_notify(call, db, from.name, NOTIFY_GENERIC, "rename_from");
     call_changed(call, db, to.name, NOTIFY_GENERIC, "rename_to");
+    if (replaces) notify_replaced(call->server, db->number, to.name, same_type);
     return true;
 }
 
@@ -178,8 +182,12 @@ void command_copy(struct call *call) {
         return;
     }
     const struct entry *entry = database_find(call->database, &from);
+    bool replaces = spot.entry != NULL;
+    bool same_type = replaces && entry_type(spot.entry) == entry_type(entry);
     database_put_copy(to_db, &to, &spot, entry, entry_expiry(entry));
+    if (replaces) call_notify(call, to_db, to.name, NOTIFY_NEW, "new");
     call_changed(call, to_db, to.name, NOTIFY_GENERIC, "copy_to");
+    if (replaces) notify_replaced(call->server, to_db->number, to.name, same_type);
     reply_integer(call->reply, 1);
 }
 

@@ -526,6 +526,8 @@ static int64_t event_bit(char letter) {
     case 'E': return NOTIFY_KEYEVENT;
     case 'm': return NOTIFY_MISS;
     case 'n': return NOTIFY_NEW;
+    case 'o': return NOTIFY_OVERWRITTEN;
+    case 'c': return NOTIFY_TYPE_CHANGED;
     default: return 0;
     }
 }
@@ -559,6 +561,8 @@ static void events_format(const struct config_directive *directive, const void *
     if (events & NOTIFY_KEYSPACE) buffer_append_byte(out, 'K');
     if (events & NOTIFY_KEYEVENT) buffer_append_byte(out, 'E');
     if (events & NOTIFY_MISS) buffer_append_byte(out, 'm');
+    if (events & NOTIFY_OVERWRITTEN) buffer_append_byte(out, 'o');
+    if (events & NOTIFY_TYPE_CHANGED) buffer_append_byte(out, 'c');
 }
 
 /* In a file the n beside A is kept, or it would be lost at the next start. */

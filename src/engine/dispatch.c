@@ -300,10 +300,13 @@ static void answer_unusual(struct call *call, const struct command *container) {
     if (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT)) mute(session, &kept);
     session->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
     bool runs = call->command && call->command->flags & COMMAND_NOT_QUEUED;
-    if (session->flags & SESSION_MULTI && !runs)
+    if (session->flags & SESSION_MULTI && !runs) {
         queue(call, container);
-    else
+    } else {
         answer(call, container);
+        if (session->flags & SESSION_TRACKING && !call->failed) tracking_note(call);
+    }
+    if (session->flags & SESSION_TRACKING) tracking_end_request(session, call->command);
     session_unmute(session);
 }
 
@@ -314,6 +317,7 @@ void dispatch_in_unit(struct call *call) {
     bool mutes = unlikely(unwanted) && !session->muted;
     if (mutes) mute(session, &kept);
     run_first(call);
+    if (unlikely(session->flags & SESSION_TRACKING) && !call->failed) tracking_note(call);
     if (mutes) session_unmute(session);
 }
 

@@ -190,6 +190,7 @@ void housekeeping(struct server *server) {
         housekeeping_set_clock(server);
         check_shutdown(server);
         check_sessions(server);
+        tracking_limit(server);
         sample(server);
         age_entries(server);
         if (!server->loading) saving_check(server);

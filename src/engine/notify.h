@@ -1,6 +1,15 @@
-/* notify.h: the classes of keyspace events, as bits: of an event, and of notify-keyspace-events. */
+/* notify.h: keyspace events: their classes, as bits: of an event, and of notify-keyspace-events;
+ * and sending them, as messages of publish/subscribe.
+ *
+ *     SET key value  -->  __keyspace@0__:key   set        and    __keyevent@0__:set   key
+ *
+ * While the directive is empty an event costs one test, of server->notify. */
 #ifndef REDSTART_ENGINE_NOTIFY_H
 #define REDSTART_ENGINE_NOTIFY_H
+
+#include "base/bytes.h"
+
+struct server;
 
 enum notify_class {
     NOTIFY_GENERIC = 1 << 0,
@@ -15,6 +24,8 @@ enum notify_class {
     NOTIFY_NEW = 1 << 9,
     NOTIFY_MISS = 1 << 10,
     NOTIFY_MODULE = 1 << 11,
+    NOTIFY_OVERWRITTEN = 1 << 12,
+    NOTIFY_TYPE_CHANGED = 1 << 13,
 };
 
 /* Not classes: to which channels notify-keyspace-events sends. */
@@ -22,5 +33,10 @@ enum notify_target {
     NOTIFY_KEYSPACE = 1 << 16, /* __keyspace@0__:key */
     NOTIFY_KEYEVENT = 1 << 17, /* __keyevent@0__:event */
 };
+
+/* Do as notify-keyspace-events says from now on. */
+void notify_configure(struct server *server);
+/* A value took the place of another, of this type or another. */
+void notify_replaced(struct server *server, uint32_t database, struct bytes key, bool same_type);
 
 #endif

@@ -107,7 +107,6 @@ static void append_server(struct report *report) {
 /* ---- Clients ---- */
 
 static void append_clients(struct report *report) {
-    static const char *const unused[] = {"tracking_clients", NULL};
     const struct server *server = report->server;
     uint64_t connected = 0, blocked = 0, input = 0, output = 0;
     for (uint32_t i = 0; i < server->session_count; i++) {
@@ -124,7 +123,7 @@ static void append_clients(struct report *report) {
     report_number(report, "client_recent_max_input_buffer", input);
     report_number(report, "client_recent_max_output_buffer", output);
     report_number(report, "blocked_clients", blocked);
-    report_zeros(report, unused);
+    report_number(report, "tracking_clients", server->tracking.sessions);
     report_number(report, "pubsub_clients", server->pubsub.sessions);
     report_number(report, "watching_clients", server->watching.sessions);
     report_number(report, "clients_in_timeout_table", server->waiting.heap_count);

@@ -88,13 +88,17 @@ static void append_pubsub(struct report *report) {
 void report_append_stats(struct report *report) {
     static const char *const synchronised[] = {"sync_full", "sync_partial_ok", "sync_partial_err",
                                                NULL};
-    static const char *const unused[] = {"latest_fork_usec",         "total_forks",
-                                         "migrate_cached_sockets",   "slave_expires_tracked_keys",
-                                         "active_defrag_hits",       "active_defrag_misses",
-                                         "active_defrag_key_hits",   "active_defrag_key_misses",
-                                         "total_active_defrag_time", "current_active_defrag_time",
-                                         "tracking_total_keys",      "tracking_total_items",
-                                         "tracking_total_prefixes",  NULL};
+    static const char *const unused[] = {"latest_fork_usec",
+                                         "total_forks",
+                                         "migrate_cached_sockets",
+                                         "slave_expires_tracked_keys",
+                                         "active_defrag_hits",
+                                         "active_defrag_misses",
+                                         "active_defrag_key_hits",
+                                         "active_defrag_key_misses",
+                                         "total_active_defrag_time",
+                                         "current_active_defrag_time",
+                                         NULL};
     const struct statistics *counted = &report->server->statistics;
     report_number(report, "total_connections_received", counted->connections);
     report_number(report, "total_commands_processed", counted->commands);
@@ -104,6 +108,9 @@ void report_append_stats(struct report *report) {
     append_removed(report);
     append_pubsub(report);
     report_zeros(report, unused);
+    report_number(report, "tracking_total_keys", table_count(&report->server->tracking.keys));
+    report_number(report, "tracking_total_items", report->server->tracking.items);
+    report_number(report, "tracking_total_prefixes", report->server->tracking.prefix_count);
     append_traffic(report);
 }
 

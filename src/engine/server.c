@@ -160,6 +160,14 @@ static bool limit_changed(void *context, struct config *config, char *error, siz
     return policy_changed(context, config, error, error_size);
 }
 
+static bool events_changed(void *context, struct config *config, char *error, size_t error_size) {
+    (void)config;
+    (void)error;
+    (void)error_size;
+    notify_configure(context);
+    return true;
+}
+
 struct server *server_open(const struct server_options *options, char *error, size_t error_size) {
     struct server *server = memory_alloc_zeroed(1, sizeof *server);
     struct hash_secret secret;
@@ -185,12 +193,15 @@ struct server *server_open(const struct server_options *options, char *error, si
     waiting_init(&server->waiting);
     watching_init(&server->watching);
     pubsub_init(&server->pubsub);
+    tracking_init(&server->tracking);
     statistics_reset(&server->statistics);
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
     housekeeping_begin(server);
     memory_limit_init(server);
     client_limit_configure(server);
+    config_observe(server->config, "notify-keyspace-events", events_changed, server);
+    notify_configure(server);
     config_observe(server->config, "maxmemory", limit_changed, server);
     insight_open(server);
     config_observe(server->config, "maxmemory-policy", policy_changed, server);
@@ -219,6 +230,7 @@ void server_close(struct server *server) {
     waiting_release(&server->waiting);
     watching_release(&server->watching);
     pubsub_release(&server->pubsub);
+    tracking_release(server);
     keyspace_release(&server->keyspace);
     journal_release(&server->journal);
     turn_release(&server->turn);
@@ -320,10 +332,9 @@ static void accept_waiting(struct server *server) {
 /* Microseconds until something must be done without being asked; 0: now. */
 static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->turn.delivery_first ||
-        server->sweep_unfinished || server->drain_unfinished || server->limit.unfinished ||
-        server->client_limit.unfinished ||
-        server->resume_held || server->shutdown_wanted ||
-        (server->loading && !loading_waits(server)))
+        server->tracking.has_changes || server->sweep_unfinished || server->drain_unfinished ||
+        server->limit.unfinished || server->client_limit.unfinished || server->resume_held ||
+        server->shutdown_wanted || (server->loading && !loading_waits(server)))
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
@@ -420,17 +431,20 @@ void server_stop(struct server *server, int exit_code, uint32_t flags) {
 void server_key_changed(struct server *server, uint32_t database, struct bytes name) {
     if (server->waiting.count > 0) waiting_key_changed(server, database, name);
     if (server->watching.count > 0) watching_key_changed(server, database, name);
+    if (server->tracking.sessions > 0) tracking_key_changed(server, name, server->turn.writer);
 }
 
 void server_database_changed(struct server *server, uint32_t database) {
     if (server->waiting.count > 0) waiting_database_changed(server, database);
     if (server->watching.count > 0) watching_database_changed(server, database);
+    if (server->tracking.sessions > 0) tracking_all_changed(server);
 }
 
 /* Of those who wait only some want to know of it. */
 static void server_key_gone(struct server *server, uint32_t database, struct bytes name) {
     if (server->waiting.gone_keys > 0) waiting_key_changed(server, database, name);
     if (server->watching.count > 0) watching_key_changed(server, database, name);
+    if (server->tracking.sessions > 0) tracking_key_changed(server, name, NULL);
 }
 
 void server_remove_key(struct server *server, struct database *db, struct spot *spot,

@@ -17,6 +17,7 @@
 #include "engine/scripting.h"
 #include "engine/session.h"
 #include "engine/statistics.h"
+#include "engine/tracking.h"
 #include "engine/turn.h"
 #include "engine/waiting.h"
 #include "engine/watching.h"
@@ -48,6 +49,7 @@ enum server_pause { SERVER_PAUSE_NONE, SERVER_PAUSE_WRITES, SERVER_PAUSE_ALL };
 enum server_interest {
     SERVER_INTEREST_WAITING = 1 << 0,  /* sessions that wait for keys (waiting.h) */
     SERVER_INTEREST_WATCHING = 1 << 1, /* sessions that watch keys (watching.h) */
+    SERVER_INTEREST_TRACKING = 1 << 2, /* sessions that keep copies (tracking.h) */
 };
 
 /* A command that has another name here. */
@@ -90,6 +92,7 @@ struct server {
     struct waiting waiting;
     struct watching watching;
     struct pubsub pubsub;
+    struct tracking tracking;
     struct session_message *put_off_first, *put_off_last; /* (session.c) */
     uint32_t interests;                                   /* of enum server_interest */
     struct scripting scripting;

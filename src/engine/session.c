@@ -392,6 +392,7 @@ void session_close(struct session *session) {
     transaction_forget(session);
     monitor_remove(session);
     pubsub_forget(session);
+    tracking_forget(session);
     while (session->held)
         session_drop_first_held(session);
     request_parser_release(&session->parser);
@@ -416,6 +417,7 @@ void session_reset(struct session *session) {
     transaction_discard(session);
     monitor_remove(session);
     pubsub_forget(session);
+    tracking_end(session);
     session->database = 0;
     session->protocol = 2;
     session->reply.protocol = 2;
@@ -464,6 +466,9 @@ static void describe_flags(const struct session *session, struct buffer *out) {
     if (session->flags & SESSION_SUBSCRIBED) buffer_append_byte(out, 'P');
     if (session->flags & SESSION_MULTI) buffer_append_byte(out, 'x');
     if (session->held) buffer_append_byte(out, 'b');
+    if (tracking_mode(session) & TRACKING_ON) buffer_append_byte(out, 't');
+    if (tracking_mode(session) & TRACKING_BROKEN) buffer_append_byte(out, 'R');
+    if (tracking_mode(session) & TRACKING_BCAST) buffer_append_byte(out, 'B');
     if (session->flags & SESSION_WATCH_BROKEN) buffer_append_byte(out, 'd');
     if (session->flags & SESSION_CLOSE_AFTER_REPLY) buffer_append_byte(out, 'c');
     if (session->flags & SESSION_CLOSE_NOW) buffer_append_byte(out, 'A');
@@ -541,8 +546,9 @@ static void describe(const struct session *session, bool hides_names, struct buf
                       session->last_executed->full_name.size);
     else
         buffer_append_text(out, "NULL");
-    buffer_append_format(out, " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
-                         session->protocol, shown(session->library_name, hides_names),
+    buffer_append_format(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
+                         (long long)tracking_target(session), session->protocol,
+                         shown(session->library_name, hides_names),
                          shown(session->library_version, hides_names));
 }
 

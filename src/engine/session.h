@@ -15,6 +15,7 @@ struct command;
 struct server;
 struct subscriptions;
 struct user;
+struct tracker;
 struct transaction;
 struct waiter;
 struct watch;
@@ -47,8 +48,9 @@ enum session_flag {
     SESSION_DELIVERING = 1 << 25,   /* in the turn's line of sessions that have got messages */
     SESSION_TOLD = 1 << 26, /* its output has messages, which depend on all that came before */
     /* Of any of these a request needs another way through dispatch.c. */
-    SESSION_UNUSUAL =
-        SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_MULTI | SESSION_SUBSCRIBED,
+    SESSION_TRACKING = 1 << 27, /* keys that it reads (tracking.h) */
+    SESSION_UNUSUAL = SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_MULTI |
+                      SESSION_SUBSCRIBED | SESSION_TRACKING,
 };
 
 enum session_class {
@@ -103,6 +105,7 @@ struct session {
     struct transaction *transaction; /* NULL: it has never been in one */
     struct watch *watches;           /* NULL: it watches nothing */
     uint32_t watch_count;
+    struct tracker *tracker;                         /* NULL: it has never tracked */
     struct subscriptions *subscriptions;             /* NULL: it has none */
     struct session *delivery_next, *delivery_before; /* in the turn's line */
     struct session *broken_next; /* of those whose watches are broken together (watching.c) */

@@ -481,6 +481,7 @@ void turn_batches(struct server *server) {
     bool at_end = turn->queue_first == NULL;
     /* What was resumed after a pause has its replies in the outbox, which the batches begin anew.
      */
+    if (unlikely(server->tracking.has_changes)) tracking_broadcast(server);
     if (turn->flush_first) flush_all(server);
     while (!at_end) {
         struct session *batch[TURN_BATCH_SESSIONS];
@@ -491,6 +492,7 @@ void turn_batches(struct server *server) {
         uint32_t count = fill_batch(server, batch, last, &at_end);
         if (turn->item_count > 1) prefetch(server);
         execute(server);
+        if (unlikely(server->tracking.has_changes)) tracking_broadcast(server);
         commit(server);
         flush_all(server);
         end_batch(server, batch, count);

@@ -204,6 +204,8 @@ static struct entry *shape_entry(struct database *db, const struct key *key, str
     write_head(spot->entry, shape);
     store->version++;
     table_insert(&store->table, key->hash, fresh, &spot->place);
+    if (unlikely(store->keyspace->created != NULL))
+        store->keyspace->created(store->keyspace->events_context, store, key->name);
     return spot->entry;
 }
 
@@ -263,9 +265,18 @@ static void put_bytes(struct database *db, const struct key *key, struct spot *s
     finish_entry(db, spot);
 }
 
+void database_note_replaced(struct database *db, const struct key *key, const struct spot *spot,
+                            enum value_type type) {
+    const struct keyspace *keyspace = db->store->keyspace;
+    if (likely(!keyspace->replaced) || !spot->entry) return;
+    keyspace->replaced(keyspace->events_context, db->store, key->name, entry_type(spot->entry),
+                       type);
+}
+
 void database_put_string(struct database *db, const struct key *key, struct spot *spot,
                          struct bytes value, int64_t expiry) {
     int64_t number;
+    database_note_replaced(db, key, spot, VALUE_STRING);
     if (value.size <= ENTRY_INTEGER_TEXT_MAX && number_parse_i64(value, &number))
         database_put_integer(db, key, spot, number, expiry);
     else
@@ -283,6 +294,7 @@ void database_put_blob(struct database *db, const struct key *key, struct spot *
         database_put_string(db, key, spot, blob_bytes(blob), expiry);
         blob_let_go(blob);
     } else {
+        database_note_replaced(db, key, spot, VALUE_STRING);
         put_pointer(db, key, spot, blob, expiry, 0);
     }
 }

@@ -109,6 +109,11 @@ static inline void database_prefetch_value(const struct entry *entry) {
         memory_prefetch(blob + i * LINE);
 }
 
+/* A value of this type is about to take the place of what `spot` has: whoever asks for that is
+ * told. */
+void database_note_replaced(struct database *db, const struct key *key, const struct spot *spot,
+                            enum value_type type);
+
 /* Give the key this string, whatever it held. `spot` is the key's, as database_locate gave it, and
  * stands for the new entry afterwards. `expiry` is absolute, or ENTRY_NO_EXPIRY. A text that is an
  * integer of at most ENTRY_INTEGER_TEXT_MAX characters is kept as one. The clock is set to the

@@ -196,6 +196,7 @@ void database_put_object(struct database *db, const struct key *key, struct spot
         if (spot->entry) database_remove(db, spot);
         return;
     }
+    database_note_replaced(db, key, spot, object->type);
     store_object(db, key, spot, object, expiry);
     buffer_release(&object->flat);
 }

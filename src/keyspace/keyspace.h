@@ -26,6 +26,12 @@ struct keyspace {
      * once, here. `size`: bytes that this will give back, nearly. */
     void (*dispose)(void *context, void (*free_it)(void *), void *what, size_t size);
     void *dispose_context;
+    /* A key that was absent gets its entry; it must not touch the keyspace. NULL: nobody asks. */
+    void (*created)(void *context, const struct store *store, struct bytes name);
+    /* A whole new value takes the place of one of the old type. */
+    void (*replaced)(void *context, const struct store *store, struct bytes name,
+                     enum value_type before, enum value_type now);
+    void *events_context; /* of both */
 };
 
 /* Stays at its address. */

@@ -135,6 +135,10 @@ static void run_command(struct script_host *host, const struct command *command,
         .now_ms = run->outer->now_ms,
         .in_unit = true,
     };
+    /* What the script reads is noted for who runs it. */
+    host->session.tracker = run->outer->session->tracker;
+    host->session.flags &= ~(uint32_t)SESSION_TRACKING;
+    host->session.flags |= run->outer->session->flags & SESSION_TRACKING;
     const char *error = refusal(run, command, count);
     if (unlikely(error != NULL)) {
         call_error_text(&call, bytes_from_text(error), true);

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Keyspace events, compared: after each random command the events that it made, on both servers.
+
+    events.py --seed 7 --commands 100000 --ours "build/redstart server" --peer redis-server
+
+Both servers have notify-keyspace-events KEA, m and n; a third connection listens to all channels of events, and after
+each command to a mark that is published behind it. What may differ stands in KNOWN, with its reason. The commands are
+those of generator.py; a difference is printed with the commands of the same round that had a key in common with it.
+"""
+
+import argparse
+import random
+import sys
+
+import known_differences
+from differential import Differential
+from generator import FAMILIES, Generator
+from wire import encode, parse, quote, split
+
+ROUND_COMMANDS = 1000
+LEFT_OUT = {b"CLIENT", b"CONFIG", b"RESET", b"HELLO", b"QUIT", b"MULTI", b"EXEC", b"DISCARD", b"WATCH", b"UNWATCH", b"SHUTDOWN", b"SELECT", b"DEBUG"}
+KEPT_FAMILIES = [name for name in FAMILIES if name not in ("connection", "server", "transactions")]
+MARK = b"the end of a command's events"
+
+
+def expiry_is_now(command, ours, peer):
+    """Commands with a time that has passed remove the key; when the event "expired" comes is a matter of clocks."""
+    return [e for e in ours if b"expire" not in e[1] + e[2]] == [e for e in peer if b"expire" not in e[1] + e[2]]
+
+
+KNOWN = []  # (command's name, function of command, our events and the peer's, reason)
+
+
+class Events(Differential):
+    def listen(self):
+        self.reset()
+        settings = [(b"CONFIG", b"SET", b"notify-keyspace-events", b"KEAn"), (b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0")]
+        self.exchange(0, settings)
+        for endpoint in self.both:
+            endpoint.send(2, encode((b"RESET",)) + encode((b"PSUBSCRIBE", b"__key*__:*")) + encode((b"SUBSCRIBE", MARK)))
+            endpoint.receive(2, b"$%d\r\n%b\r\n:2\r\n" % (len(MARK), MARK))
+
+    def events(self, endpoint):
+        end = b"*3\r\n$7\r\nmessage\r\n$%d\r\n%b\r\n$3\r\nend\r\n" % (len(MARK), MARK)
+        return [tuple(parse(message)[2:]) for message in split(endpoint.receive(2, end))]
+
+    def one(self, command):
+        """Run it on both; ((reply, events) of ours, the same of the peer)."""
+        for endpoint in self.both:
+            endpoint.send(0, encode(command) + self.tail + encode((b"PUBLISH", MARK, b"end")))
+        found = []
+        for endpoint in self.both:
+            reply = endpoint.receive(0, self.tail_reply + b":1\r\n")
+            found.append((reply, [(b"", *event) for event in self.events(endpoint)]))
+        return found
+
+    def run_round(self, number):
+        self.listen()
+        choice = random.Random(f"events of {self.seed}/{number}")
+        names = choice.sample(KEPT_FAMILIES, choice.choice((1, 2, 3)))
+        generator = Generator(f"{self.seed}/{number}", [FAMILIES[name] for name in names])
+        history = []
+        while len(history) < ROUND_COMMANDS:
+            for command in generator.batch(50):
+                if command[0].upper() in LEFT_OUT:
+                    continue
+                history.append(command)
+                (reply, ours), (other, peer) = self.one(command)
+                self.commands += 1
+                if ours != peer and not self.may_differ(command, ours, peer):
+                    self.print(number, history, reply, other, ours, peer)
+                    return True
+                if reply != other and not known_differences.is_allowed(command, reply, other, self.context):
+                    break  # a difference of another kind: the data may differ from here on
+        return False
+
+    def may_differ(self, command, ours, peer):
+        return any(name in (None, command[0].upper()) and allows(command, ours, peer) for name, allows, _ in KNOWN)
+
+    def print(self, number, history, reply, other, ours, peer):
+        command = history[-1]
+        names = set(command[1:])
+        self.report(f"DIFFERENCE in round {number} of seed {self.seed}")
+        for earlier in [e for e in history[:-1] if names & set(e[1:])][-8:]:
+            self.report("    " + " ".join(quote(word)[:60] for word in earlier))
+        self.report("  > " + " ".join(quote(word)[:60] for word in command))
+        for name, answer, events in (("ours", reply, ours), ("peer", other, peer)):
+            self.report(f"{name}: {answer[:100]}")
+            for event in events:
+                self.report("      " + " ".join(quote(part)[:80] for part in event[1:]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seed", type=int, default=None, help="a number; printed, random without it")
+    parser.add_argument("--commands", type=int, default=100_000)
+    parser.add_argument("--round", type=int, default=0, help="the first round of the seed")
+    parser.add_argument("--ours", default="build/redstart server", help="command line, or host:port of a running one")
+    parser.add_argument("--peer", default="redis-server", help="likewise")
+    parser.add_argument("--differences", type=int, default=1, help="stop after so many")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
+    print(f"seed {seed}", flush=True)
+    events = Events(seed, options.ours, options.peer, None, lambda text: print(text, flush=True))
+    try:
+        found = events.run(options.commands, options.round, options.differences)
+    finally:
+        events.close()
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -74,6 +74,7 @@ UNTRIED = {
 }
 # Directive and value whose outcome differs on purpose.
 DIFFERENT_OUTCOMES = {
+    ("notify-keyspace-events", "no"): "o is a class of events since 8.2",
     ("tls-cluster", "yes"): "the peer has no certificate; ours has no TLS yet, and says so",
     ("tls-replication", "yes"): "the same",
 }

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/number.h"
+#include "engine/acl.h"
 #include "engine/call.h"
 #include "engine/server.h"
 
@@ -161,6 +162,7 @@ void command_client_unblock(struct call *call) {
 /* ---- LIST and KILL ---- */
 
 struct filter {
+    const struct user *user; /* NULL: any */
     bool by_id, by_type, by_address, by_local_address, by_age, spare_self;
     uint64_t id;
     enum session_class class;
@@ -181,6 +183,7 @@ static bool filter_passes(const struct filter *filter, const struct session *ses
     if (session->flags & (SESSION_INTERNAL | SESSION_CLOSE_NOW)) return false;
     if (filter->spare_self && session == self) return false;
     if (filter->by_id && session->id != filter->id) return false;
+    if (filter->user && session->user != filter->user) return false;
     if (filter->by_type && session->class != filter->class) return false;
     if (filter->by_age && (server->monotonic_ms - session->created_ms) / 1000 < filter->age_s)
         return false;
@@ -211,11 +214,11 @@ static bool parse_class(struct call *call, uint32_t index, struct filter *filter
     return true;
 }
 
-/* There is one user, and every client is it, also before it has given its password. */
+/* A client that has not given a password is the default user. */
 static bool parse_user(struct call *call, uint32_t index, struct filter *filter) {
-    (void)filter;
     struct bytes word = call->argv[index];
-    if (bytes_equal(word, BYTES("default"))) return true;
+    filter->user = acl_find(call->server, word);
+    if (filter->user) return true;
     call_error(call, "ERR No such user '%.*s'", (int)(word.size < 128 ? word.size : 128),
                word.data);
     return false;

@@ -2,6 +2,7 @@
  * src/engine/config*; HELP is made from the descriptions. */
 #include "engine/config.h"
 #include "command/command_handlers.h"
+#include "engine/acl.h"
 #include "engine/call.h"
 #include "engine/config_store.h"
 #include "engine/report.h"
@@ -53,6 +54,7 @@ void command_config_rewrite(struct call *call) {
         call_error(call, "ERR The server is running without a config file");
         return;
     }
+    acl_tell_config(server);
     int result = config_store_rewrite(server->io, server->config);
     if (result < 0) {
         log_warning(server->log, "CONFIG REWRITE failed: %s", strerror(-result));

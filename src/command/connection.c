@@ -3,26 +3,16 @@
 #include "command/command_handlers.h"
 
 #include "base/number.h"
+#include "engine/acl.h"
 #include "engine/call.h"
-#include "engine/config.h"
 #include "engine/server.h"
 #include "engine/version.h"
 
 /* ---- AUTH ---- */
 
-static bool password_fits(const struct call *call, struct bytes name, struct bytes password) {
-    struct bytes wanted = call->server->config->requirepass;
-    if (!bytes_equal(name, BYTES("default"))) return false;
-    return wanted.size == 0 || bytes_equal_constant_time(wanted, password);
-}
-
 /* False after a WRONGPASS reply. */
 static bool authenticate(struct call *call, struct bytes name, struct bytes password) {
-    if (password_fits(call, name, password)) {
-        call->session->authenticated = true;
-        return true;
-    }
-    call->server->statistics.acl_denied_auth++;
+    if (acl_log_in(call->session, call->argv[0], name, password)) return true;
     call_error(call, "WRONGPASS invalid username-password pair or user is disabled.");
     return false;
 }
@@ -34,7 +24,7 @@ void command_auth(struct call *call) {
         call_error_syntax(call);
         return;
     }
-    if (call->argc == 2 && call->server->config->requirepass.size == 0) {
+    if (call->argc == 2 && acl_has_no_password(call->server)) {
         call_error(call, "ERR AUTH <password> called without any password configured for the "
                          "default user. Are you sure your configuration is correct?");
         return;

@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "command/command_handlers.h"
+#include "engine/acl.h"
 #include "engine/call.h"
 #include "engine/config.h"
 #include "engine/server.h"
@@ -60,6 +61,14 @@ static struct pattern parse_pattern(struct bytes text) {
     return pattern;
 }
 
+/* BY and GET reach keys that the request does not name: only who may read all of them may do that.
+ * False after an error. */
+static bool may_look_up(struct call *call, const char *option) {
+    if (acl_reads_any_key(call->session->user, call->command)) return true;
+    call_error(call, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
+    return false;
+}
+
 /* Words that the option at `i` takes, with it; 0 after an error. */
 static uint32_t parse_option(struct sort *sort, uint32_t i) {
     struct call *call = sort->call;
@@ -89,11 +98,11 @@ static uint32_t parse_option(struct sort *sort, uint32_t i) {
         sort->by = parse_pattern(call->argv[i + 1]);
         sort->has_weights = sort->by.has_place;
         if (!sort->has_weights) sort->as_it_stands = true;
-        return 2;
+        return sort->has_weights && !may_look_up(call, "BY") ? 0 : 2;
     }
     if (call_argument_is(call, i, "get") && left >= 1) {
         sort->get_count++;
-        return 2;
+        return may_look_up(call, "GET") ? 2 : 0;
     }
     call_error_syntax(call);
     return 0;

@@ -86,6 +86,38 @@ void config_amend(struct config *config, enum config_index index, struct bytes t
     memcpy(config_field(config, directive), &value, directive->kind->size);
 }
 
+/* The words of a line; `words` has room for all. */
+static size_t split_words(struct bytes line, struct bytes *words) {
+    size_t count = 0;
+    while (true) {
+        const char *blank = memchr(line.data, ' ', line.size);
+        size_t size = blank ? (size_t)(blank - line.data) : line.size;
+        words[count++] = bytes_make(line.data, size);
+        if (!blank) return count;
+        line = bytes_make(line.data + size + 1, line.size - size - 1);
+    }
+}
+
+void config_amend_statements(struct config *config, enum config_index index, struct bytes text) {
+    const struct config_directive *directive = &config_directives[index];
+    struct bytes *words = memory_alloc((text.size + 1) * sizeof *words);
+    char error[CONFIG_ERROR_SIZE];
+    INVARIANT(directive->kind->base == CONFIG_ADDS);
+    config_value_release(directive, config_field(config, directive));
+    while (text.size > 0) {
+        const char *end = memchr(text.data, '\n', text.size);
+        size_t size = end ? (size_t)(end - text.data) : text.size;
+        size_t count = split_words(bytes_make(text.data, size), words);
+        bool parsed =
+            directive->kind->parse(directive, words, count, config_field(config, directive), error);
+        INVARIANT(parsed);
+        config->given[index] = true;
+        size += end != NULL;
+        text = bytes_make(text.data + size, text.size - size);
+    }
+    memory_free(words);
+}
+
 /* ---- GET ---- */
 
 static bool is_pattern(struct bytes text) {

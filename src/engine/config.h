@@ -201,6 +201,8 @@ void config_observe(struct config *config, const char *name, config_observe_func
 /* Put a value, as written in a file, in a field: what the start finds out (the absolute path of
  * dir, how many clients the system allows). It must be right; nobody is told. */
 void config_amend(struct config *config, enum config_index index, struct bytes text);
+/* The same for statements: each a line of `text`, its words between single blanks. */
+void config_amend_statements(struct config *config, enum config_index index, struct bytes text);
 
 /* ---- CONFIG GET and SET ---- */
 

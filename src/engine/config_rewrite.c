@@ -4,8 +4,8 @@
  * lines take the places of its old ones, first for first; what is left of the new ones stands
  * behind the last place, what is left of the old ones goes. A directive without lines gets them at
  * the end, if somebody has set it and it is not at its default. Lines that may be given many times
- * (include, rename-command, user, loadmodule), comments and whatever is not understood stay as they
- * are. Knows no files: text in, text out. */
+ * (include, rename-command, loadmodule; not user), comments and whatever is not understood stay as
+ * they are. Knows no files: text in, text out. */
 #include "base/invariant.h"
 #include "base/memory.h"
 #include "engine/config_file.h"
@@ -31,6 +31,11 @@ struct rewrite {
     bool has_signature;
 };
 
+/* Statements stay as they are, but for users, which change while the server runs. */
+static bool stays(const struct config_directive *d) {
+    return d->flags & FILE_ONLY && d != &config_directives[CONFIG_user];
+}
+
 /* Split a line and find its directive, NULL when it is none that is rewritten. */
 static const struct config_directive *line_directive(struct rewrite *rewrite, struct bytes line,
                                                      char *scratch, struct bytes **words,
@@ -41,7 +46,7 @@ static const struct config_directive *line_directive(struct rewrite *rewrite, st
     int64_t found = request_split_line(line, scratch, &rewrite->arena, words);
     if (found < 1) return NULL;
     const struct config_directive *d = config_find((*words)[0]);
-    if (d == NULL || (d->flags & FILE_ONLY)) return NULL;
+    if (d == NULL || stays(d)) return NULL;
     *words += 1;
     *count = (size_t)found - 1;
     return d;
@@ -50,6 +55,7 @@ static const struct config_directive *line_directive(struct rewrite *rewrite, st
 static void set_standard(const struct config_directive *d, union config_value *value) {
     char error[CONFIG_ERROR_SIZE];
     struct bytes words[] = {bytes_from_text(d->standard)};
+    if (d->kind->base == CONFIG_ADDS && words[0].size == 0) return; /* none: all zero */
     bool parsed = config_value_parse(d, words, 1, NULL, false, value, error);
     INVARIANT(parsed);
 }
@@ -85,7 +91,7 @@ static void compare(struct rewrite *rewrite) {
         const struct config_directive *d = &config_directives[i];
         struct place *place = &rewrite->places[i];
         const void *field = config_field_const(rewrite->config, d);
-        if (d->flags & FILE_ONLY) continue;
+        if (stays(d)) continue;
         if (place->lines == 0) set_standard(d, &place->value);
         bool is_same = !place->is_unsound && d->kind->equal(field, &place->value);
         bool is_wanted = place->lines > 0 || rewrite->config->given[i];

@@ -65,6 +65,13 @@ static int replace_file(struct io *io, const char *path, uint32_t mode, struct b
     return result;
 }
 
+int config_store_replace(struct io *io, const char *path, struct bytes text) {
+    struct io_file_status status = {.mode = MODE_NEW};
+    int result = io->operations->status(io, path, &status);
+    if (result < 0 && result != -ENOENT) return result;
+    return replace_file(io, path, status.mode & 0777, text);
+}
+
 int config_store_rewrite(struct io *io, const struct config *config) {
     struct buffer old = {0}, new = {0};
     struct io_file_status status = {.mode = MODE_NEW};

@@ -11,6 +11,10 @@ enum { CONFIG_FILE_MAX = 64 * 1024 * 1024 }; /* bytes; larger files are refused 
 /* Append the whole file; 0 or a negative errno value. */
 int config_store_read(struct io *io, const char *path, struct buffer *out);
 
+/* Put a text in the place of a file, which is there or not: by a new file beside it, as below. 0 or
+ * a negative errno value. */
+int config_store_replace(struct io *io, const char *path, struct bytes text);
+
 /* Write the present values into the configuration file, by a new file beside it that takes its
  * place once it is on the disk: whatever happens, there is the old file or the new one. A file that
  * has gone is made anew. 0 or a negative errno value. */

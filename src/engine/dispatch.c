@@ -4,6 +4,7 @@
 
 #include "base/invariant.h"
 #include "base/memory.h"
+#include "engine/acl.h"
 #include "engine/call.h"
 #include "engine/command.h"
 #include "engine/config.h"
@@ -155,6 +156,14 @@ static bool refused_by_session(struct call *call) {
     return error != NULL || refused_subscribed(call);
 }
 
+/* The user may not do that. */
+static bool refused_by_rules(struct call *call) {
+    begin_refusal(call);
+    if (acl_refuses(call)) return true;
+    call->refuses_unit = false;
+    return false;
+}
+
 /* True when the call was answered with an error instead. */
 static bool refused(struct call *call, const struct command *container) {
     const struct command *command = call->command;
@@ -175,7 +184,7 @@ static bool refused(struct call *call, const struct command *container) {
         call_error_arity(call);
         return true;
     }
-    if (unlikely(!call->session->authenticated) && !(command->flags & COMMAND_NO_AUTH) &&
+    if (unlikely(call->session->restricted) && !(command->flags & COMMAND_NO_AUTH) &&
         !session_is_authenticated(call->session)) {
         begin_refusal(call);
         call_error(call, "NOAUTH Authentication required.");
@@ -185,6 +194,7 @@ static bool refused(struct call *call, const struct command *container) {
     if (unlikely(call->session->flags & (SESSION_UNUSUAL | SESSION_MONITOR)) &&
         refused_by_session(call))
         return true;
+    if (unlikely(call->session->restricted) && refused_by_rules(call)) return true;
     return dispatch_refused_by_state(call);
 }
 
@@ -316,8 +326,12 @@ void dispatch_in_unit(struct call *call) {
     bool unwanted = session->flags & (SESSION_REPLY_OFF | SESSION_CLOSE_AFTER_REPLY);
     bool mutes = unlikely(unwanted) && !session->muted;
     if (mutes) mute(session, &kept);
-    run_first(call);
-    if (unlikely(session->flags & SESSION_TRACKING) && !call->failed) tracking_note(call);
+    if (unlikely(session->restricted) && acl_refuses_queued(call)) {
+        call->server->command_statistics[call->command->number].rejected++;
+    } else {
+        run_first(call);
+        if (unlikely(session->flags & SESSION_TRACKING) && !call->failed) tracking_note(call);
+    }
     if (mutes) session_unmute(session);
 }
 

@@ -1,5 +1,6 @@
 /* listen.c: listening and accepting. */
 #include "base/memory.h"
+#include "engine/acl.h"
 #include "engine/config.h"
 #include "engine/server.h"
 #include <errno.h>
@@ -107,7 +108,7 @@ static void turn_away(struct server *server, io_socket socket, struct bytes line
 
 static bool is_protected(struct server *server, io_socket socket) {
     const struct config *config = server->config;
-    return config->protected_mode && config->requirepass.size == 0 &&
+    return config->protected_mode && acl_has_no_password(server) &&
            !server->io->operations->peer_is_local(server->io, socket);
 }
 

@@ -54,8 +54,8 @@ static void append_refused(struct report *report) {
     const struct statistics *counted = &report->server->statistics;
     report_number(report, "acl_access_denied_auth", counted->acl_denied_auth);
     report_number(report, "acl_access_denied_cmd", counted->acl_denied_command);
-    report_number(report, "acl_access_denied_key", 0);
-    report_number(report, "acl_access_denied_channel", 0);
+    report_number(report, "acl_access_denied_key", counted->acl_denied_key);
+    report_number(report, "acl_access_denied_channel", counted->acl_denied_channel);
 }
 
 static void append_traffic(struct report *report) {

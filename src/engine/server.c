@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "base/memory.h"
+#include "engine/acl.h"
 #include "engine/command.h"
 #include "engine/config.h"
 #include "engine/dispatch.h"
@@ -212,7 +213,8 @@ struct server *server_open(const struct server_options *options, char *error, si
     config_observe(server->config, "lfu-decay-time", policy_changed, server);
     appending_observe(server);
     server->startup_memory = server_used_memory(server);
-    if (rename_commands(server, error, error_size)) return server;
+    if (rename_commands(server, error, error_size) && acl_open(server, error, error_size))
+        return server;
     server_close(server);
     return NULL;
 }
@@ -227,6 +229,7 @@ void server_close(struct server *server) {
     server->io->operations->finish_work(server->io);
     if (server->scripting.host) server->scripting.close(server->scripting.host);
     insight_close(server);
+    acl_close(server);
     waiting_release(&server->waiting);
     watching_release(&server->watching);
     pubsub_release(&server->pubsub);

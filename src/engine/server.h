@@ -25,6 +25,7 @@
 #include "journal/journal.h"
 #include "keyspace/keyspace.h"
 
+struct acl;
 struct config;
 struct command_set;
 
@@ -97,6 +98,7 @@ struct server {
     uint32_t interests;                                   /* of enum server_interest */
     struct scripting scripting;
     struct statistics statistics;
+    struct acl *acl; /* users (acl.h) */
     struct memory_limit limit;
     struct client_limit client_limit;
     struct memory_meter meter; /* of the engine's thread */

@@ -1,5 +1,6 @@
 /* session.c: opening, describing and closing sessions, and what they send. */
 #include "engine/session.h"
+#include "engine/acl.h"
 
 #include "base/invariant.h"
 #include "base/memory.h"
@@ -423,12 +424,12 @@ void session_reset(struct session *session) {
     session->reply.protocol = 2;
     session->flags &= ~(uint32_t)(SESSION_NO_EVICT | SESSION_NO_TOUCH | SESSION_REPLY_OFF |
                                   SESSION_REPLY_SKIP_NEXT);
-    session->authenticated = session->server->config->requirepass.size == 0;
+    acl_begin_session(session);
     session_set_text(&session->name, NULL);
 }
 
 bool session_is_authenticated(const struct session *session) {
-    return session->authenticated || session->server->config->requirepass.size == 0;
+    return session->authenticated || acl_is_open(session->server);
 }
 
 void session_set_text(char **place, const struct bytes *text) {
@@ -514,6 +515,7 @@ static size_t argument_memory(const struct session *session) {
 
 static void describe(const struct session *session, bool hides_names, struct buffer *out) {
     const struct server *server = session->server;
+    struct bytes user = acl_user_name(session->user);
     char peer[IO_ADDRESS_TEXT_MAX], local[IO_ADDRESS_TEXT_MAX];
     session_address(session, peer);
     session_local_address(session, local);
@@ -546,9 +548,9 @@ static void describe(const struct session *session, bool hides_names, struct buf
                       session->last_executed->full_name.size);
     else
         buffer_append_text(out, "NULL");
-    buffer_append_format(out, " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s",
-                         (long long)tracking_target(session), session->protocol,
-                         shown(session->library_name, hides_names),
+    buffer_append_format(out, " user=%.*s redir=%lld resp=%d lib-name=%s lib-ver=%s",
+                         (int)user.size, user.data, (long long)tracking_target(session),
+                         session->protocol, shown(session->library_name, hides_names),
                          shown(session->library_version, hides_names));
 }
 

@@ -28,6 +28,7 @@ struct statistics {
     uint64_t evicted_clients, hits, misses, bytes_in, bytes_out, errors, unexpected_errors;
     uint64_t query_buffer_disconnections, output_buffer_disconnections;
     uint64_t expired_time_cap_reached, acl_denied_auth, acl_denied_command;
+    uint64_t acl_denied_key, acl_denied_channel;
     uint64_t reads, writes; /* system calls that moved bytes */
     uint64_t turns, turn_us_max, expire_us, memory_peak;
     struct statistics_rate rate_commands, rate_in, rate_out;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "engine/acl.h"
 #include "engine/command.h"
 #include "engine/dispatch.h"
 #include "engine/server.h"
@@ -140,6 +141,9 @@ static void run_command(struct script_host *host, const struct command *command,
     host->session.flags &= ~(uint32_t)SESSION_TRACKING;
     host->session.flags |= run->outer->session->flags & SESSION_TRACKING;
     const char *error = refusal(run, command, count);
+    struct session *caller = run->outer->session;
+    if (unlikely(caller->restricted) && !error)
+        error = acl_refuses_script(caller, command, host->argv, count);
     if (unlikely(error != NULL)) {
         call_error_text(&call, bytes_from_text(error), true);
     } else if (!unlikely(dispatch_refused_by_state(&call))) {
@@ -287,9 +291,11 @@ static int redis_acl_check_cmd(lua_State *lua) {
                           "script invocation");
     const char *error = gather_words(lua, host, &count);
     if (error) return raise(lua, error);
-    if (!resolve(host, count))
-        return raise(lua, "ERR Invalid command passed to redis.acl_check_cmd()");
-    lua_pushboolean(lua, 1);
+    const struct command *command = resolve(host, count);
+    if (!command) return raise(lua, "ERR Invalid command passed to redis.acl_check_cmd()");
+    uint32_t position;
+    const struct user *user = host->run.outer->session->user;
+    lua_pushboolean(lua, acl_check(user, command, host->argv, count, &position) == ACL_ALLOWED);
     return 1;
 }
 

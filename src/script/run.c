@@ -155,6 +155,7 @@ static void begin(struct script_host *host, const struct script_run *run) {
     host->run.protocol = 2;
     host->run.repl = SCRIPT_REPL_ALL;
     host->session.database = session->database;
+    host->session.user = session->user;
     host->session.flags = SESSION_INTERNAL | SESSION_SCRIPT | (session->flags & SESSION_NO_TOUCH);
     run->vm->limited = true;
 }

@@ -110,6 +110,8 @@ void command_acl_setuser(struct call *call) {
         call_error(call, "ERR Usernames can't contain spaces or null characters");
         return;
     }
+    for (uint32_t i = 2; i < call->argc; i++)
+        call_hide(call, i);
     buffer_append_text(&error, "ERR ");
     if (acl_set_user(call->server, call->argv[2], call->argv + 3, call->argc - 3, &error))
         reply_ok(call->reply);

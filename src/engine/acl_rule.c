@@ -35,7 +35,8 @@ static void allow_all(struct selector *selector, const struct command_set *comma
     selector->begins_with_all = allowed;
 }
 
-/* Whoever says the same or less than `name`, without its sign, is left out. */
+/* Whoever says the same or less than `name`, without its sign, is left out; and what only says
+ * again what the beginning says. */
 static void note_word(struct selector *selector, char sign, struct bytes name, bool whole) {
     struct buffer word = {0};
     for (size_t i = selector->words.count; i-- > 0;) {
@@ -46,10 +47,23 @@ static void note_word(struct selector *selector, char sign, struct bytes name, b
             covered = memcmp(text.data, name.data, name.size) == 0;
         if (covered) drop_word(&selector->words, i);
     }
+    if (selector->words.count == 0 && (sign == '+') == selector->begins_with_all) return;
     buffer_append_byte(&word, sign);
     buffer_append(&word, name.data, name.size);
     words_add(&selector->words, buffer_bytes(&word), 0);
     buffer_release(&word);
+}
+
+/* What was said before of single commands of the category no longer matters. */
+static void drop_covered(struct selector *selector, const struct command_set *commands,
+                         uint32_t category) {
+    for (size_t i = selector->words.count; i-- > 0;) {
+        const struct acl_word *word = &selector->words.items[i];
+        struct bytes name = bytes_make(word->text + 1, word->size - 1);
+        const struct command *command = command_find_full(commands, name);
+        if (command && command->categories & category && command->subcommand_count == 0)
+            drop_word(&selector->words, i);
+    }
 }
 
 static const char *apply_category(struct selector *selector, const struct command_set *commands,
@@ -62,6 +76,7 @@ static const char *apply_category(struct selector *selector, const struct comman
     }
     uint32_t category = command_category_find(name);
     if (category == 0) return unknown;
+    drop_covered(selector, commands, category);
     for (uint16_t i = 0; i < commands->count; i++)
         if (commands->commands[i].categories & category)
             allow(selector, &commands->commands[i], sign == '+');

@@ -22,6 +22,9 @@ NEWER_COMMANDS = {
 # (command, field) -> why it differs from 7.0.
 POLICIES = "7.2 says how a client spreads it over a cluster"
 INFO_DIFFERENCES = {
+    ("acl|deluser", "tips"): POLICIES,
+    ("acl|save", "tips"): POLICIES,
+    ("acl|setuser", "tips"): POLICIES,
     ("client|setname", "tips"): POLICIES,
     ("config|resetstat", "tips"): POLICIES,
     ("config|rewrite", "tips"): POLICIES,
@@ -33,6 +36,7 @@ INFO_DIFFERENCES = {
 }
 DOCS_DIFFERENCES = {
     ("bgsave", "arguments"): "CANCEL is of Valkey 8.1",
+    ("acl|log", "history"): "numbers and times of entries are of 7.2",
     ("bgsave", "history"): "CANCEL is of Valkey 8.1",
     ("client|kill", "arguments"): "MAXAGE is of 7.4; 7.2 named the alternatives otherwise and lists YES and NO",
     ("client|kill", "history"): "MAXAGE is of 7.4",

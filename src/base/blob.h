@@ -8,8 +8,8 @@
 
 struct blob {
     uint32_t holders; /* atomic */
-    size_t size;     /* bytes in use */
-    size_t capacity; /* bytes that fit */
+    size_t size;      /* bytes in use */
+    size_t capacity;  /* bytes that fit */
     char data[];
 };
 
@@ -19,7 +19,8 @@ struct blob *blob_make(size_t capacity);
 struct blob *blob_try_make(size_t capacity);
 /* With these bytes in it, and room for `capacity` or for them, whichever is more. */
 struct blob *blob_copy(struct bytes bytes, size_t capacity);
-/* The only holder makes room, or gives some back (never less than what is in use); the blob may move. */
+/* The only holder makes room, or gives some back (never less than what is in use); the blob may
+ * move. */
 struct blob *blob_resize(struct blob *blob, size_t capacity);
 static inline struct blob *blob_hold(struct blob *blob) {
     __atomic_fetch_add(&blob->holders, 1, __ATOMIC_RELAXED);

@@ -18,7 +18,7 @@ void buffer_append_text(struct buffer *b, const char *text);
 void buffer_append_byte(struct buffer *b, char c);
 void buffer_append_i64(struct buffer *b, int64_t number);
 __attribute__((format(printf, 2, 3))) void buffer_append_format(struct buffer *b,
-                                                               const char *format, ...);
+                                                                const char *format, ...);
 /* Drop `size` bytes from the front, by moving the rest. */
 void buffer_consume(struct buffer *b, size_t size);
 static inline void buffer_clear(struct buffer *b) {

@@ -16,8 +16,8 @@ bool number_parse_i64(struct bytes text, int64_t *out);
 bool number_parse_u64(struct bytes text, uint64_t *out);
 
 /* Text to double: decimal or hexadecimal as strtod reads them, "inf", "+inf", "-inf", "infinity" in
- * any case; no blanks, nothing behind, not NaN, not empty, and false on overflow and where what is not
- * zero would become zero. Correctly rounded. */
+ * any case; no blanks, nothing behind, not NaN, not empty, and false on overflow and where what is
+ * not zero would become zero. Correctly rounded. */
 bool number_parse_double(struct bytes text, double *out);
 /* The same in the long double that INCRBYFLOAT computes with; not from 5120 bytes or more. */
 bool number_parse_long_double(struct bytes text, long double *out);
@@ -33,8 +33,8 @@ size_t number_format_u64(char *out, uint64_t number);
 size_t number_digits_u64(uint64_t number);
 
 /* Shortest decimal text that reads back as the same double, laid out as printf's %.17g would lay it
- * out ("3", "0.1", "1e+20", "1e-05", "inf", "-inf", "nan", "-0"); integers below 10^17, which fit in
- * 17 digits, are written as they are. */
+ * out ("3", "0.1", "1e+20", "1e-05", "inf", "-inf", "nan", "-0"); integers below 10^17, which fit
+ * in 17 digits, are written as they are. */
 size_t number_format_double(char *out, double number);
 
 /* Fixed notation with up to 17 digits behind the point, trailing zeros removed, never "-0": how

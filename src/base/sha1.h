@@ -1,5 +1,5 @@
-/* sha1.h: SHA-1, as FIPS 180-4 says: the name that Redis gives a script, and what its digests of the
- * dataset are made of. Not for secrets. */
+/* sha1.h: SHA-1, as FIPS 180-4 says: the name that Redis gives a script, and what its digests of
+ * the dataset are made of. Not for secrets. */
 #ifndef REDSTART_BASE_SHA1_H
 #define REDSTART_BASE_SHA1_H
 

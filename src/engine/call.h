@@ -34,8 +34,8 @@ struct call {
     struct request *request; /* whose blobs may be taken; NULL inside scripts and replay */
     struct reply *reply;
     struct database *database; /* the session's selected one */
-    int64_t now_ms;    /* what ends is over at this time; 0 in replay, where nothing is */
-    uint64_t hidden;   /* arguments that MONITOR and the slow log do not show: call_hide */
+    int64_t now_ms;            /* what ends is over at this time; 0 in replay, where nothing is */
+    uint64_t hidden;           /* arguments that MONITOR and the slow log do not show: call_hide */
     uint64_t changes;  /* call_changed's count: what INFO calls changes since the last save */
     uint32_t ready;    /* it has waited: the argument of the key that woke it; 0: it has not */
     bool failed;       /* an error was replied */

@@ -65,11 +65,11 @@ struct session {
     io_socket socket;
     uint32_t flags;
     uint32_t database;
-    uint8_t protocol; /* 2 or 3 */
-    uint8_t class;    /* enum session_class, for output limits */
+    uint8_t protocol;   /* 2 or 3 */
+    uint8_t class;      /* enum session_class, for output limits */
     bool authenticated; /* it gave a password, or none was asked for when it came */
     bool restricted;    /* there is something that it may not do (acl.h) */
-    uint16_t listener; /* which of the server's listeners it came by */
+    uint16_t listener;  /* which of the server's listeners it came by */
 
     struct buffer input;   /* received, not yet parsed away; empty for most */
     size_t input_position; /* where in input the next request begins */
@@ -87,7 +87,7 @@ struct session {
 
     const char *protocol_error; /* found by the parser, to be answered behind what came before */
 
-    struct user *user; /* NULL: the server itself, who may do everything */
+    struct user *user;                  /* NULL: the server itself, who may do everything */
     const struct command *last_command; /* top level, as last looked up */
     const struct command *last_executed;
     uint64_t id;

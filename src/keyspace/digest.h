@@ -1,8 +1,8 @@
 /* digest.h: fingerprints of data, for comparing servers: the same data has the same digest on
  * every server, after every restart, however it came to be.
  *
- * Folded: what Redis's DEBUG DIGEST and DIGEST-VALUE answer (value/object_digest.h). Exact: sees all
- * that effects tell, also when what expires.
+ * Folded: what Redis's DEBUG DIGEST and DIGEST-VALUE answer (value/object_digest.h). Exact: sees
+ * all that effects tell, also when what expires.
  *
  *     value    of the type and the value's content, whatever its encoding:
  *                  type (1 byte) | a string's bytes

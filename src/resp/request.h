@@ -44,7 +44,7 @@ enum {
 };
 
 struct request_large {
-    uint32_t index;    /* of the argument */
+    uint32_t index; /* of the argument */
     struct blob *blob;
 };
 

@@ -121,7 +121,8 @@ union object_room {
 void object_digest_item(struct object_digest *digest, const struct item *item); /* size and bytes */
 void object_digest_number(struct object_digest *digest, uint64_t number);
 void object_digest_score(struct object_digest *digest, double score, uint64_t order);
-void object_digest_id(struct object_digest *digest, uint64_t ms, uint64_t sequence); /* of entries */
+void object_digest_id(struct object_digest *digest, uint64_t ms,
+                      uint64_t sequence);                                           /* of entries */
 void object_digest_member(struct object_digest *digest, const struct item *member); /* of a set */
 /* False: what is beside the elements (groups of streams) is not wanted. */
 bool object_digest_is_exact(const struct object_digest *digest);

@@ -152,8 +152,10 @@ static void run_writing(struct call *call, const struct step *steps, size_t coun
     reply_array(call->reply, count);
     for (size_t i = 0; i < count; i++)
         changes += run_step(call, &steps[i], data, size, grew);
-    if (changes > 0 || grew) call_changed_silently(call, call->database, key.name);
+    /* Made longer and nothing else: no change to those who watch, as in Redis, but an effect. */
+    if (grew && changes == 0) call_effect(call, call->database, call->argv, call->argc);
     if (changes > 0) {
+        call_changed_silently(call, call->database, key.name);
         call_notify(call, call->database, key.name, NOTIFY_STRING, "setbit");
         call->changes += changes - 1;
     }

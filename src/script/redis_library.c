@@ -102,11 +102,11 @@ static const char *refusal(const struct script_run *run, const struct command *c
         return "ERR Wrong number of args calling Redis command from script";
     if (command->flags & COMMAND_NOSCRIPT)
         return "ERR This Redis command is not allowed from script";
+    if (command->flags & COMMAND_WRITE && run->read_only)
+        return "ERR Write commands are not allowed from read-only scripts.";
     if (unlikely(run->out_of_memory) && command->flags & COMMAND_DENYOOM && !run->wrote &&
         !(run->flags & SCRIPT_ALLOW_OOM))
         return "OOM command not allowed when used memory > 'maxmemory'.";
-    if (!(command->flags & COMMAND_WRITE)) return NULL;
-    if (run->read_only) return "ERR Write commands are not allowed from read-only scripts.";
     return NULL;
 }
 

@@ -197,14 +197,22 @@ static int state(struct aof *aof, struct aof_job *job) {
     return error;
 }
 
+/* A new increment. One that could not be used may have had its name, and what a disk that failed
+ * has made of it is not known: the new one is another file. */
+static io_file create_increment(const struct aof *aof, const char *path) {
+    const struct io_operations *files = aof->io->operations;
+    int result = files->remove(aof->io, path);
+    if (result < 0 && result != -ENOENT) return result;
+    return files->open(aof->io, path, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
+}
+
 /* The file before gets all it has on disk; then it is closed, and the manifest names the new one,
  * which is surely empty: one that could not be used may have had its name. */
 static int open_increment(struct aof *aof, struct aof_job *job) {
     const struct io_operations *files = aof->io->operations;
     struct buffer path = {0};
     aof_path(aof, job->opens, &path);
-    io_file file =
-        files->open(aof->io, path.data, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
+    io_file file = create_increment(aof, path.data);
     int error = file < 0 ? -file : 0;
     if (!error && aof->disk.file != IO_NONE) error = -files->sync(aof->io, aof->disk.file, true);
     if (!error) error = -files->sync(aof->io, file, false);
@@ -527,8 +535,8 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     if (is_new) last = manifest_add_increment(&wanted, aof->name, (int64_t)aof->journal->offset);
     struct buffer path = {0};
     aof_path(aof, last->name, &path);
-    io_file file = files->open(aof->io, path.data,
-                               IO_WRITE | IO_CREATE | IO_APPEND | (is_new ? IO_TRUNCATE : 0), 0644);
+    io_file file = is_new ? create_increment(aof, path.data)
+                          : files->open(aof->io, path.data, IO_WRITE | IO_CREATE | IO_APPEND, 0644);
     buffer_release(&path);
     /* What an earlier process wrote, and was killed before it was on disk, is relied on from now,
      * as is the manifest that was read; and that nothing is in a new file. */

@@ -530,6 +530,7 @@ void function_call(struct call *call, bool read_only) {
     struct script_host *host = script_host_of(call->server);
     const struct function *function = find_function(registry_of(host), call->argv[1]);
     uint32_t key_count;
+    insight_begin(call);
     if (!function) {
         call_error(call, "ERR Function not found");
         return;

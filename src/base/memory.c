@@ -131,6 +131,10 @@ const char *memory_allocator_name(void) {
         JEMALLOC_VERSION_MINOR) "." TEXT_OF_VALUE(JEMALLOC_VERSION_BUGFIX);
 }
 
+void memory_describe(void (*append)(void *context, const char *text), void *context) {
+    malloc_stats_print(append, context, NULL);
+}
+
 void memory_purge(void) {
     mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
     mallctl("arena." ALL_ARENAS ".purge", NULL, NULL, NULL, 0);
@@ -152,6 +156,10 @@ struct memory_meter memory_meter(void) {
 
 const char *memory_allocator_name(void) {
     return "libc";
+}
+
+void memory_describe(void (*append)(void *context, const char *text), void *context) {
+    append(context, "Stats not supported for the current allocator");
 }
 
 void memory_purge(void) {

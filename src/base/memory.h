@@ -55,6 +55,8 @@ static inline int64_t memory_meter_balance(const struct memory_meter *meter) {
 }
 /* "jemalloc-5.3.0" or "libc". */
 const char *memory_allocator_name(void);
+/* The allocator's own account of itself, piece by piece. */
+void memory_describe(void (*append)(void *context, const char *text), void *context);
 /* Give unused pages back to the system now. */
 void memory_purge(void);
 /* Whether a thread of the allocator's gives them back as time passes (it does from the start, but

@@ -142,15 +142,17 @@ static void append_ratios(struct report *report, const struct report_memory *mem
 }
 
 static void append_clients(struct report *report, const struct report_memory *memory) {
-    static const char *const before[] = {"mem_not_counted_for_evict", "mem_replication_backlog",
-                                         "mem_total_replication_buffers", "mem_clients_slaves",
-                                         NULL};
-    static const char *const after[] = {"mem_cluster_links", "mem_aof_buffer", NULL};
+    static const char *const before[] = {"mem_replication_backlog", "mem_total_replication_buffers",
+                                         "mem_clients_slaves", NULL};
+    static const char *const after[] = {"mem_cluster_links", NULL};
+    report_number(report, "mem_not_counted_for_evict", memory_limit_apart(report->server));
     report_zeros(report, before);
     report_number(report, "mem_clients_normal", memory->clients);
     report_zeros(report, after);
+    report_number(report, "mem_aof_buffer", report->server->journal.pending.capacity);
     report_text(report, "mem_allocator", memory_allocator_name());
     report_number(report, "mem_overhead_db_hashtable_rehashing", 0);
+    report_number(report, "redstart_mem_views", report->server->keyspace.epochs.limbo_bytes);
     report_number(report, "active_defrag_running", 0);
     report_number(report, "lazyfree_pending_objects", report->server->disposals);
     report_number(report, "lazyfreed_objects", report->server->disposed);

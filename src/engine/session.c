@@ -233,11 +233,25 @@ bool session_check_output(struct session *session) {
     return false;
 }
 
+/* No more than so many parts' bytes. */
+static int cut_parts(struct bytes *parts, int count, size_t limit) {
+    for (int i = 0; i < count; i++) {
+        if (parts[i].size >= limit) {
+            parts[i].size = limit;
+            return i + 1;
+        }
+        limit -= parts[i].size;
+    }
+    return count;
+}
+
+/* What is clear to leave. */
 static bool send_some(struct session *session) {
     struct server *server = session->server;
     struct bytes parts[OUTPUT_PARTS_MAX];
-    while (output_pending(&session->output) > 0) {
+    while (session->clear_bytes > 0) {
         int count = output_parts(&session->output, parts);
+        count = cut_parts(parts, count, session->clear_bytes);
         size_t offered = 0;
         for (int i = 0; i < count; i++)
             offered += parts[i].size;
@@ -247,28 +261,39 @@ static bool send_some(struct session *session) {
         server->statistics.writes++;
         server->statistics.bytes_out += (uint64_t)sent;
         session->bytes_out += (uint64_t)sent;
+        session->clear_bytes -= (size_t)sent;
         output_sent(&session->output, (size_t)sent);
         if ((size_t)sent < offered) return true;
     }
     return true;
 }
 
-/* Is what the replies depend on as safe as was promised? */
-static bool may_send(struct session *session) {
+/* How much of the output depends on nothing beyond the horizon? */
+static void clear_output(struct session *session) {
     const struct journal *journal = &session->server->journal;
-    if (likely(journal->horizon == JOURNAL_HORIZON_ALL)) return true;
-    if (session->flags & SESSION_TOLD) {
-        session->depends_on = session->wrote = journal->offset;
-        session->flags &= ~(uint32_t)SESSION_TOLD;
+    size_t pending = output_pending(&session->output);
+    uint64_t wanted = 0;
+    if (unlikely(journal->horizon != JOURNAL_HORIZON_ALL)) {
+        if (session->flags & SESSION_TOLD) session->depends_on = session->wrote = journal->offset;
+        wanted = journal->horizon_is_strict ? session->depends_on : session->wrote;
     }
-    uint64_t wanted = journal->horizon_is_strict ? session->depends_on : session->wrote;
-    return wanted <= journal->horizon;
+    session->flags &= ~(uint32_t)SESSION_TOLD;
+    if (likely(wanted <= journal->horizon)) {
+        session->clear_bytes = pending;
+        session->marked_bytes = 0;
+        return;
+    }
+    if (session->marked_bytes > 0 && session->mark <= journal->horizon) {
+        session->clear_bytes += session->marked_bytes;
+        session->marked_bytes = 0;
+    }
+    if (session->marked_bytes > 0 || session->clear_bytes == pending) return;
+    session->marked_bytes = pending - session->clear_bytes;
+    session->mark = wanted;
 }
 
 static void await_horizon(struct session *session) {
     struct turn *turn = &session->server->turn;
-    session->flags &= ~(uint32_t)SESSION_WANTS_WRITE;
-    session_watch(session);
     if (session->flags & SESSION_AWAITS_HORIZON) return;
     session->flags |= SESSION_AWAITS_HORIZON;
     session->horizon_next = turn->horizon_first;
@@ -280,21 +305,18 @@ bool session_flush(struct session *session) {
         session->output.piece = bytes_make(NULL, 0);
         return true;
     }
-    bool alive = true, may_leave = may_send(session);
-    if (may_leave) alive = send_some(session);
+    clear_output(session);
+    bool alive = send_some(session);
     output_keep(&session->output);
     if (unlikely(session->server->client_limit.is_set)) client_limit_count(session);
     if (!alive) return false;
-    if (!may_leave) {
-        await_horizon(session);
-        return session_check_output(session);
-    }
     size_t left = output_pending(&session->output);
     if (left == 0 && (session->flags & SESSION_CLOSE_AFTER_REPLY)) return false;
-    if (left > 0)
+    if (session->clear_bytes > 0)
         session->flags |= SESSION_WANTS_WRITE;
     else
         session->flags &= ~(uint32_t)SESSION_WANTS_WRITE;
+    if (unlikely(session->marked_bytes > 0)) await_horizon(session);
     session_watch(session);
     return left == 0 || session_check_output(session);
 }

@@ -80,8 +80,13 @@ struct session {
     struct reply reply;
     struct reply *muted; /* while a command runs whose reply is not wanted: the real one */
     struct output output;
-    uint64_t depends_on;         /* journal offset that the newest reply depends on */
-    uint64_t wrote;              /* journal offset behind the session's last own change */
+    uint64_t depends_on; /* journal offset that the newest reply depends on */
+    uint64_t wrote;      /* journal offset behind the session's last own change */
+    /* While the horizon is behind: of the output's bytes the first may leave, the next may once the
+     * horizon is at the mark, and what the rest depends on is seen then. So a session whose newest
+     * message always is ahead of the horizon gets the older ones. */
+    size_t clear_bytes, marked_bytes;
+    uint64_t mark;
     size_t counted_bytes;        /* of it in the sum of client_limit.h */
     int64_t soft_limit_since_ms; /* output over its soft limit since; 0: is not */
 

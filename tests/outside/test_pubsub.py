@@ -3,6 +3,7 @@
 import random
 import resource
 import socket
+import threading
 
 import pytest
 
@@ -308,3 +309,34 @@ def test_a_chat_with_redis_py_threads(server):
     for thread in threads:
         thread.stop()
         thread.join()
+
+
+def test_messages_wait_for_the_disk_and_not_for_the_newest_write(start):
+    """With fsync for every write, somebody always is ahead of the disk: subscribers still get what is safe."""
+    server = start(appendonly="yes", appendfsync="always", **{"notify-keyspace-events": "E$"})
+    subscribers = [subscribed(server, "__keyevent@0__:set") for _ in range(20)]
+    stop, counts = threading.Event(), []
+
+    def write():
+        connection, count = server.connect(), 0
+        while not stop.is_set():
+            connection.send(b"".join(encode("SET", n, "value") for n in range(20)))
+            for _ in range(20):
+                assert connection.read() == b"OK"
+            count += 20
+        counts.append(count)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    received = 0
+    for _ in range(200):  # while the writers never rest
+        assert subscribers[0].read()[0] == b"message"
+        received += 1
+    stop.set()
+    for thread in threads:
+        thread.join()
+    for subscriber in subscribers:
+        for _ in range(sum(counts) - (received if subscriber is subscribers[0] else 0)):
+            assert subscriber.read()[1] == b"__keyevent@0__:set"
+        assert subscriber.is_silent()

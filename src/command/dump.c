@@ -137,11 +137,14 @@ static void put(struct call *call, const struct restore *restore, struct rdb_val
                 int64_t expiry) {
     struct key key = call_key(call, 1);
     struct spot spot = call_locate(call, 1);
+    bool replaces = spot.entry != NULL;
     if (value->is_object)
         database_put_object(call->database, &key, &spot, &value->room.object, expiry);
     else
         database_put_string(call->database, &key, &spot, value->string, expiry);
     if (spot.entry) set_use(call, restore, spot.entry);
+    if (replaces)
+        call_notify(call, call->database, key.name, NOTIFY_NEW, "new"); /* it was removed */
     call_changed(call, call->database, call->argv[1], NOTIFY_GENERIC, "restore");
     say_effect(call, expiry);
 }

@@ -7,6 +7,7 @@ import socket
 import threading
 
 import differential
+import events
 import pytest
 
 import harness
@@ -34,6 +35,17 @@ def test_no_difference_from_the_peer(seed):
     differences, text = run(words(harness.ours_command()), words(harness.peer_command()), seed, COMMANDS)
     print(text)
     assert not differences, text
+
+
+@pytest.mark.parametrize("seed", [1, random.SystemRandom().getrandbits(32)], ids=["1", "random"])
+def test_keyspace_events_are_those_of_the_peer(seed):
+    lines = []
+    test = events.Events(seed, words(harness.ours_command()), words(harness.peer_command()), report=lines.append)
+    try:
+        differences = test.run(20_000)
+    finally:
+        test.close()
+    assert not differences, "\n".join(lines)
 
 
 class FaultyProxy(threading.Thread):

@@ -19,7 +19,7 @@ from wire import encode, parse, quote, split
 
 ROUND_COMMANDS = 1000
 LEFT_OUT = {b"CLIENT", b"CONFIG", b"RESET", b"HELLO", b"QUIT", b"MULTI", b"EXEC", b"DISCARD", b"WATCH", b"UNWATCH", b"SHUTDOWN", b"SELECT", b"DEBUG"}
-KEPT_FAMILIES = [name for name in FAMILIES if name not in ("connection", "server", "transactions")]
+KEPT_FAMILIES = [name for name in FAMILIES if name not in ("connection", "server", "transactions", "scripts")]
 MARK = b"the end of a command's events"
 
 

@@ -191,6 +191,8 @@ static void describe_patterns(const struct acl_patterns *patterns, const char *s
     for (size_t i = 0; i < patterns->count; i++) {
         const struct acl_pattern *pattern = &patterns->items[i];
         separate(out);
+        bool is_star = pattern->size == 1 && pattern->text[0] == '*'; /* not what "~*" says */
+        if (pattern->flags == ACL_READ_WRITE && is_star) buffer_append_text(out, "%RW");
         if (pattern->flags == ACL_READ) buffer_append_text(out, "%R");
         if (pattern->flags == ACL_WRITE) buffer_append_text(out, "%W");
         buffer_append_text(out, sign);

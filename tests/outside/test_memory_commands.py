@@ -24,8 +24,8 @@ def test_stats_in_resp2(server):
     assert float(reply[reply.index(b"fragmentation") + 1]) > 0
 
 
-def test_the_allocator_is_asked(server):
-    connection = server.connect()
+def test_the_allocator_is_asked(start):
+    connection = start().connect()
     connection.call_ok("MEMORY", "PURGE")
     assert len(connection.call("MEMORY", "MALLOC-STATS")) > 20
     assert b"too little" in connection.call("MEMORY", "DOCTOR")

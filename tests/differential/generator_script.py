@@ -59,12 +59,19 @@ def value(g, depth=0):
     ))  # fmt: skip
 
 
+def called(g):
+    """A command of another family: a script is not made for a script."""
+    if not getattr(g, "is_in_script", False):
+        g.is_in_script = True
+        candidates = [command for _ in range(20) for command in g.next() if command[0].upper() in CALLED]
+        g.is_in_script = False
+        if candidates:
+            return candidates[0]
+    return (b"GET", g.key())
+
+
 def make_call(g):
-    for _ in range(20):
-        for command in g.next():
-            if command[0].upper() in CALLED:
-                return (g.one((b"EVAL", b"eval", b"EVAL_RO")), g.one(CALLS), b"0", *command)
-    return (b"EVAL", g.one(CALLS), b"0", b"GET", g.key())
+    return (g.one((b"EVAL", b"eval", b"EVAL_RO")), g.one(CALLS), b"0", *called(g))
 
 
 def make_text(g):

@@ -179,7 +179,7 @@ class Generator:
     def next(self):
         """One command or several that belong together, as a list."""
         made = self.makers[bisect(self.bounds, self.uniform() * self.total)](self)
-        return made if isinstance(made, list) else [made]
+        return [impatient(command) for command in (made if isinstance(made, list) else [made])]
 
     def batch(self, size):
         commands = []
@@ -207,6 +207,26 @@ def spoil(generator, command):
     else:
         command[0] = generator.one((command[0].lower(), command[0].title()))
     return tuple(command) or (b"PING",)
+
+
+BLOCKING = {b"BLPOP": -1, b"BRPOP": -1, b"BLMOVE": -1, b"BRPOPLPUSH": -1, b"BZPOPMIN": -1, b"BZPOPMAX": -1, b"BLMPOP": 1,
+            b"BZMPOP": 1}  # fmt: skip
+
+
+def impatient(command):
+    """A command that waits does not wait for long, wherever the words of its timeout come from."""
+    place = BLOCKING.get(command[0].upper())
+    if place is None or len(command) < 2:
+        return command
+    try:
+        seconds = float(command[place])
+    except ValueError:
+        return command
+    if not 0.05 < seconds < 1e9 and seconds != 0:
+        return command
+    words = list(command)
+    words[place] = b"0.01"
+    return tuple(words)
 
 
 def spoiled(maker):

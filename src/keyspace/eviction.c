@@ -8,20 +8,18 @@ enum {
     BUCKETS_MAX = 16,     /* looked at for one choice */
     HOPS_MAX = 64,        /* pages and segments without a time of expiry that are passed for it */
     OVERSAMPLING = 2,     /* keys looked at, for each of maxmemory-samples */
-    PACE_EVICTIONS = 256, /* after which the pace is measured again */
-    /* By how many lifetimes a key's eviction is put off when it was used again after it was new;
-     * and by which part of one for each count of use. More favours what was popular for long and
-     * spares it when others pass by, less favours what has just become popular. These were chosen
-     * among others with tests/bench/eviction. */
-    LIFETIMES_USED = 9,
-    COUNTS_A_LIFETIME = 8,
-    COUNT_NEW = 5,
-    TICKS_A_MINUTE = 60 * USE_TICKS,
+    PACE_EVICTIONS = 256, /* at least, after which the pace is measured again */
+    PACE_SHARE = 8,       /* and this part of the keys */
+    MARGIN_SEEN = 512,    /* entries, before they are judged */
+    USED_EIGHTHS_FIRST = 48, /* struct use_worth, of lifetimes; and its bounds */
+    USED_EIGHTHS_MIN = 8,
+    USED_EIGHTHS_MAX = 256,
 };
 
 void eviction_init(struct eviction *eviction, struct keyspace *keyspace) {
     *eviction = (struct eviction){.keyspace = keyspace, .samples = 1};
     eviction->random = keyspace->use.random;
+    keyspace->use.worth.used_eighths = USED_EIGHTHS_FIRST;
 }
 
 void eviction_set(struct eviction *eviction, enum eviction_rank rank, bool expiring_only,
@@ -43,35 +41,59 @@ static uint64_t next_random(struct eviction *eviction) {
 
 /* ---- ranking ---- */
 
-/* How long what was counted puts off the eviction. */
-static uint64_t count_ticks(const struct eviction *eviction, uint64_t count) {
-    enum { UNKNOWN_SHIFT = 40 }; /* the counter alone decides, until the pace is known */
-    uint64_t decay = (uint64_t)eviction->keyspace->use.decay_minutes * TICKS_A_MINUTE * count;
-    uint64_t paced = count * eviction->lifetime_ticks / COUNTS_A_LIFETIME;
-    if (count > COUNT_NEW) paced += LIFETIMES_USED * eviction->lifetime_ticks;
-    if (eviction->lifetime_ticks == 0) paced = count << UNKNOWN_SHIFT;
-    return eviction->keyspace->use.decay_minutes != 0 && decay < paced ? decay : paced;
-}
-
 static uint64_t rank(const struct eviction *eviction, const struct entry *entry) {
     const struct use_policy *use = &eviction->keyspace->use;
     if (eviction->rank == EVICTION_BY_EXPIRY) return (uint64_t)entry_expiry(entry);
     if (eviction->rank == EVICTION_RANDOM) return 0;
-    uint32_t clock = entry_clock(entry);
-    uint64_t last = use->ticks - use_age_ticks(use, clock);
-    if (use->kind != USE_BY_COUNT) return last;
-    return last + count_ticks(eviction, clock & 0xff);
+    if (use->kind == USE_BY_COUNT) return use_worth(use, entry_clock(entry));
+    return use->ticks - use_age_ticks(use, entry_clock(entry));
 }
 
-/* How long it takes to replace all keys, as a mean over the last hundreds of evictions. */
+/* Of the entries at the margin, those that have been new and those that have not: whichever are
+ * used again more often get more room. */
+static void weigh(struct eviction *eviction) {
+    struct use_worth *worth = &eviction->keyspace->use.worth;
+    uint64_t new_in_all = worth->hits_new + eviction->evicted_new;
+    uint64_t used_in_all = worth->hits_used + eviction->evicted_used;
+    if (new_in_all + used_in_all < MARGIN_SEEN) return;
+    /* As shares; those of which none was seen have been used none too often. */
+    bool used_earn_more =
+        (worth->hits_used + 1) * (new_in_all + 2) > (worth->hits_new + 1) * (used_in_all + 2);
+    uint64_t eighths = worth->used_eighths;
+    eighths = used_earn_more ? eighths + eighths / 16 + 1 : eighths - eighths / 2 - 1;
+    if (eighths < USED_EIGHTHS_MIN) eighths = USED_EIGHTHS_MIN;
+    if (eighths > USED_EIGHTHS_MAX) eighths = USED_EIGHTHS_MAX;
+    worth->used_eighths = eighths;
+    worth->hits_new = worth->hits_used = 0;
+    eviction->evicted_new = eviction->evicted_used = 0;
+}
+
+/* How long it takes to replace all keys: over as many evictions as a part of them, so that moments
+ * in which nobody asks, or all do, do not count for much. */
 static void note_pace(struct eviction *eviction) {
     if (++eviction->pace_evicted < PACE_EVICTIONS) return;
-    uint64_t now = eviction->keyspace->use.ticks, took = now - eviction->pace_since_ticks;
-    uint64_t lifetime = keyspace_count(eviction->keyspace) * took / PACE_EVICTIONS;
-    uint64_t before = eviction->lifetime_ticks;
-    eviction->lifetime_ticks = before == 0 ? lifetime : (before * 7 + lifetime) / 8;
+    struct use_policy *use = &eviction->keyspace->use;
+    uint64_t count = keyspace_count(eviction->keyspace);
+    if (eviction->pace_evicted < count / PACE_SHARE) return;
+    uint64_t since = eviction->pace_since_ticks, before = use->worth.lifetime_ticks;
+    uint64_t lifetime = count * (use->ticks - since) / eviction->pace_evicted;
     eviction->pace_evicted = 0;
-    eviction->pace_since_ticks = now;
+    eviction->pace_since_ticks = use->ticks;
+    if (since == 0) return;
+    use->worth.lifetime_ticks = before == 0 ? lifetime : (before * 3 + lifetime) / 4;
+}
+
+/* This one goes. */
+static void note_choice(struct eviction *eviction, const struct eviction_candidate *candidate) {
+    struct use_policy *use = &eviction->keyspace->use;
+    if (use->kind != USE_BY_COUNT || eviction->rank != EVICTION_BY_USE) return;
+    use->worth.frontier = candidate->score;
+    if (use_is_new(candidate->clock))
+        eviction->evicted_new++;
+    else
+        eviction->evicted_used++;
+    weigh(eviction);
+    note_pace(eviction);
 }
 
 /* ---- the pool ---- */
@@ -181,7 +203,7 @@ enum eviction_result eviction_choose(struct eviction *eviction, struct database 
     while (eviction->count > 0) {
         const struct eviction_candidate candidate = eviction->pool[--eviction->count];
         if (!find(eviction, &candidate, db, spot)) continue;
-        note_pace(eviction);
+        note_choice(eviction, &candidate);
         return EVICTION_FOUND;
     }
     return EVICTION_LATER;

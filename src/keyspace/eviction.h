@@ -14,9 +14,10 @@
  * there, and was not used since, is found out when it is chosen.
  *
  * What ranks them. By time: the last use, in ticks. By count: the last use, put off by a time for
- * each use that is counted: the counter's decay period; or, where keys are evicted sooner than
- * that, a few times as long as it takes to replace as many keys as there are. So what was popular
- * is forgotten in a time that fits how fast things change here. By expiry: the nearest.
+ * what was counted: the counter's decay period for each; or, where keys are evicted sooner than
+ * that, so many times as long as it takes to replace as many keys as there are, as experience says
+ * (struct use_worth). So what was popular is forgotten in a time that fits how fast things change
+ * here, and a scan of keys that never come again takes little room. By expiry: the nearest.
  *
  * Owns the pool. Must never change an entry, nor look further than a bounded number of buckets. */
 #ifndef REDSTART_KEYSPACE_EVICTION_H
@@ -44,7 +45,7 @@ struct eviction {
     uint64_t random;
     struct eviction_candidate pool[EVICTION_POOL]; /* the best last */
     uint32_t count;
-    uint64_t lifetime_ticks; /* to replace all keys, at the present pace; 0: not known */
+    uint64_t evicted_new, evicted_used; /* by count, since the margin was last judged */
     uint64_t pace_since_ticks;
     uint32_t pace_evicted;
 };

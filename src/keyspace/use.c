@@ -115,8 +115,32 @@ static uint64_t next_random(struct use_policy *policy) {
     return policy->random = x;
 }
 
+/* Each count is worth the decay period; where entries are evicted sooner than that, a small part of
+ * a lifetime, and any use after the first a share that fits (see struct use_worth). */
+uint64_t use_worth(const struct use_policy *policy, uint32_t clock) {
+    enum { UNKNOWN_SHIFT = 40 }; /* the counter alone decides, until the pace is known */
+    const struct use_worth *worth = &policy->worth;
+    uint64_t count = clock & COUNT_MAX, last = policy->ticks - use_age_ticks(policy, clock);
+    uint64_t decay = (uint64_t)policy->decay_minutes * TICKS_A_MINUTE * count;
+    uint64_t eighths = count + (use_is_new(clock) ? 0 : worth->used_eighths);
+    uint64_t paced = eighths * worth->lifetime_ticks / 8;
+    if (worth->lifetime_ticks == 0) paced = count << UNKNOWN_SHIFT;
+    return last + (policy->decay_minutes != 0 && decay < paced ? decay : paced);
+}
+
+/* An entry is used: was it at the margin? */
+static void note_margin(struct use_policy *policy, uint32_t clock) {
+    struct use_worth *worth = &policy->worth;
+    if (use_worth(policy, clock) > worth->frontier + worth->lifetime_ticks / 2) return;
+    if (use_is_new(clock))
+        worth->hits_new++;
+    else
+        worth->hits_used++;
+}
+
 void use_add(struct use_policy *policy, const struct entry *entry) {
     uint32_t count = use_count(policy, entry);
+    if (policy->worth.lifetime_ticks != 0) note_margin(policy, entry_clock(entry));
     if (count < COUNT_MAX) {
         uint32_t above = count > NEW_COUNT ? count - NEW_COUNT : 0;
         uint64_t chances = (uint64_t)above * policy->factor + 1;

@@ -31,6 +31,17 @@ enum use_kind {
     USE_BY_COUNT,
 };
 
+/* By count: how much longer an entry is kept than one that was used at the same time and never
+ * before (eviction.h). Entries whose worth is just above that of the last one evicted are at the
+ * margin: they are used again, or go. What share of them is used, of new ones and of others, says
+ * which of the two deserve more room. */
+struct use_worth {
+    uint64_t lifetime_ticks;      /* to replace all entries, at the present pace; 0: not known */
+    uint64_t used_eighths;        /* of it: what a use after the first is worth */
+    uint64_t frontier;            /* the worth of the last one evicted */
+    uint64_t hits_new, hits_used; /* at the margin, since they were last looked at */
+};
+
 struct use_policy {
     enum use_kind kind;
     bool is_fine;           /* memory is limited: the finest units */
@@ -39,6 +50,7 @@ struct use_policy {
     uint32_t factor;        /* lfu-log-factor */
     uint32_t decay_minutes; /* lfu-decay-time; 0: never */
     uint64_t random;        /* state of the generator that decides whether a use adds one */
+    struct use_worth worth;
 };
 
 /* The present, in microseconds of a clock that never goes back. */
@@ -52,6 +64,13 @@ static inline uint32_t use_first(const struct use_policy *policy) {
 
 /* The counter, less what has decayed; by count alone. */
 uint32_t use_count(const struct use_policy *policy, const struct entry *entry);
+/* Which one is to be kept longer, by count: the last use, put off by what was counted. In ticks. */
+uint64_t use_worth(const struct use_policy *policy, uint32_t clock);
+/* The counter of one that was never used since it was new. */
+static inline bool use_is_new(uint32_t clock) {
+    enum { NEW_COUNT = 5 };
+    return (clock & 0xff) <= NEW_COUNT;
+}
 void use_add(struct use_policy *policy, const struct entry *entry);
 /* Ticks since the last use. */
 uint64_t use_age_ticks(const struct use_policy *policy, uint32_t clock);

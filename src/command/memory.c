@@ -147,7 +147,7 @@ void command_memory_doctor(struct call *call) {
         {resident > memory.used * 7 / 5 && resident - memory.used > MUCH,
          "Fragmentation: the process holds much more memory than is in use. MEMORY PURGE gives "
          "pages "
-         "back; activedefrag moves keys together while the server runs.\n"},
+         "back that are empty; the others fill up again as keys come.\n"},
         {clients > 0 && memory.clients / clients > CLIENT_BYTES,
          "Clients: their buffers are large. CLIENT LIST says whose; some may not read their "
          "replies, "

@@ -198,21 +198,36 @@ static int state(struct aof *aof, struct aof_job *job) {
 }
 
 /* A new increment. One that could not be used may have had its name, and what a disk that failed
- * has made of it is not known: the new one is another file. */
-static io_file create_increment(const struct aof *aof, const char *path) {
+ * has made of it is not known: the new one is another file, and takes the place of the old one at
+ * once, which a manifest may name. */
+static io_file create_increment(const struct aof *aof, const char *name) {
     const struct io_operations *files = aof->io->operations;
-    int result = files->remove(aof->io, path);
-    if (result < 0 && result != -ENOENT) return result;
-    return files->open(aof->io, path, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
+    struct buffer path = {0}, temporary = {0};
+    aof_path(aof, name, &path);
+    buffer_append_format(&temporary, "%s/temp-%s", aof->directory, name);
+    buffer_append_byte(&temporary, 0);
+    int result = files->remove(aof->io, temporary.data);
+    io_file file = result < 0 && result != -ENOENT
+                       ? result
+                       : files->open(aof->io, temporary.data,
+                                     IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
+    if (file >= 0) {
+        result = files->rename(aof->io, temporary.data, path.data);
+        if (result < 0) {
+            files->close(aof->io, file);
+            file = result;
+        }
+    }
+    buffer_release(&path);
+    buffer_release(&temporary);
+    return file;
 }
 
 /* The file before gets all it has on disk; then it is closed, and the manifest names the new one,
  * which is surely empty: one that could not be used may have had its name. */
 static int open_increment(struct aof *aof, struct aof_job *job) {
     const struct io_operations *files = aof->io->operations;
-    struct buffer path = {0};
-    aof_path(aof, job->opens, &path);
-    io_file file = create_increment(aof, path.data);
+    io_file file = create_increment(aof, job->opens);
     int error = file < 0 ? -file : 0;
     if (!error && aof->disk.file != IO_NONE) error = -files->sync(aof->io, aof->disk.file, true);
     if (!error) error = -files->sync(aof->io, file, false);
@@ -224,7 +239,6 @@ static int open_increment(struct aof *aof, struct aof_job *job) {
         job->safe = 0;
         job->opened = true;
     }
-    buffer_release(&path);
     return error;
 }
 
@@ -535,7 +549,7 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     if (is_new) last = manifest_add_increment(&wanted, aof->name, (int64_t)aof->journal->offset);
     struct buffer path = {0};
     aof_path(aof, last->name, &path);
-    io_file file = is_new ? create_increment(aof, path.data)
+    io_file file = is_new ? create_increment(aof, last->name)
                           : files->open(aof->io, path.data, IO_WRITE | IO_CREATE | IO_APPEND, 0644);
     buffer_release(&path);
     /* What an earlier process wrote, and was killed before it was on disk, is relied on from now,

@@ -340,7 +340,7 @@ static void encode(struct reply *reply, const struct message *message) {
 static void refuse_growth(struct reply *reply, size_t size) {
     (void)reply;
     (void)size;
-    INVARIANT(!"a message is larger than was reckoned");
+    INVARIANT(false && "a message is larger than was reckoned");
 }
 
 /* A stretch of a page. */

@@ -402,6 +402,7 @@ static bool line_up(struct rdb_load *load, struct rdb_load_key *key) {
     buffer_append(&key->text, load->key.data, load->key.size);
     bool waits = key->value.is_object || string.size <= COPIED_MAX;
     if (waits && !key->value.is_object) {
+        buffer_reserve(&key->text, string.size); /* a name and a string of nothing have an address too */
         buffer_append(&key->text, string.data, string.size);
         key->value.string = bytes_make(key->text.data + key->name_size, string.size);
     }

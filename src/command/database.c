@@ -51,11 +51,8 @@ void command_swapdb(struct call *call) {
         return;
     }
     keyspace_swap(keyspace, (uint32_t)a, (uint32_t)b);
-    if (a == b) {
-        call->changes++; /* as Redis counts */
-    } else {
-        call_changed_database(call, &keyspace->databases[a], 1);
-        call_changed_database(call, &keyspace->databases[b], 0);
-    }
+    call->changes++; /* as Redis counts, when the two are one too */
+    if (a != b && unlikely(call->server->interests))
+        server_databases_exchanged(call->server, (uint32_t)a, (uint32_t)b);
     reply_ok(call->reply);
 }

@@ -29,9 +29,7 @@ struct subscriber {
 };
 
 struct topic {
-    uint64_t hash;     /* in `topics` */
-    struct bytes name; /* owned */
-    slab_handle handle;
+    struct named named;
     enum pubsub_kind kind;
     uint32_t place; /* among the patterns */
     struct subscriber *subscribers;
@@ -48,13 +46,8 @@ struct subscriptions {
 
 /* ---- finding ---- */
 
-static uint64_t topic_hash(void *context, table_element element) {
-    const struct pubsub *pubsub = context;
-    return ((const struct topic *)slab_at(&pubsub->slab, element))->hash;
-}
-
 static uint64_t hash_pair(const struct topic *topic, const struct session *session) {
-    return hash_mix(hash_mix(topic->handle) ^ session->id);
+    return hash_mix(hash_mix(topic->named.handle * PUBSUB_KINDS + topic->kind) ^ session->id);
 }
 
 static uint64_t subscription_hash(void *context, table_element element) {
@@ -63,25 +56,9 @@ static uint64_t subscription_hash(void *context, table_element element) {
     return hash_pair(subscription->topic, subscription->session);
 }
 
-struct wanted_topic {
-    const struct pubsub *pubsub;
-    struct key key; /* its hash, that of the keyspace */
-};
-
-static inline bool topic_matches(const void *context, table_element element) {
-    const struct wanted_topic *wanted = context;
-    const struct topic *topic = slab_at(&wanted->pubsub->slab, element);
-    return topic->hash == wanted->key.hash && bytes_equal(topic->name, wanted->key.name);
-}
-
-static struct topic *find_topic(const struct server *server, enum pubsub_kind kind,
+static struct topic *find_topic(const struct pubsub *pubsub, enum pubsub_kind kind,
                                 struct bytes name) {
-    const struct pubsub *pubsub = &server->pubsub;
-    if (table_count(&pubsub->topics[kind]) == 0) return NULL;
-    struct wanted_topic wanted = {pubsub, key_make(&server->keyspace, name)};
-    table_element element =
-        table_find(&pubsub->topics[kind], wanted.key.hash, topic_matches, &wanted, NULL);
-    return element ? slab_at(&pubsub->slab, element) : NULL;
+    return name_table_find(&pubsub->topics[kind], 0, name);
 }
 
 struct wanted_pair {
@@ -106,24 +83,19 @@ static struct subscription *find_subscription(const struct pubsub *pubsub,
     return element ? slab_at(&pubsub->slab, element) : NULL;
 }
 
-void pubsub_init(struct pubsub *pubsub) {
-    *pubsub = (struct pubsub){
-        .topic_owner = {.context = pubsub, .hash = topic_hash},
-        .subscription_owner = {.context = pubsub, .hash = subscription_hash},
-    };
+void pubsub_init(struct pubsub *pubsub, const struct hash_secret *secret) {
+    *pubsub = (struct pubsub){.owner = {.context = pubsub, .hash = subscription_hash}};
     epochs_init(&pubsub->epochs);
     slab_init(&pubsub->slab);
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
-        table_init(&pubsub->topics[kind], &pubsub->epochs, &pubsub->topic_owner);
-    table_init(&pubsub->subscriptions, &pubsub->epochs, &pubsub->subscription_owner);
+        name_table_init(&pubsub->topics[kind], secret, sizeof(struct topic));
+    table_init(&pubsub->subscriptions, &pubsub->epochs, &pubsub->owner);
 }
 
 void pubsub_release(struct pubsub *pubsub) {
     INVARIANT(pubsub->sessions == 0 && table_count(&pubsub->subscriptions) == 0);
-    for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
-        INVARIANT(table_count(&pubsub->topics[kind]) == 0);
-        table_release(&pubsub->topics[kind]);
-    }
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        name_table_release(&pubsub->topics[kind]);
     table_release(&pubsub->subscriptions);
     slab_release(&pubsub->slab);
     epochs_release(&pubsub->epochs);
@@ -143,30 +115,18 @@ static void add_pattern(struct pubsub *pubsub, struct topic *topic) {
     pubsub->patterns[pubsub->pattern_count++] = topic;
 }
 
-static struct topic *add_topic(struct server *server, enum pubsub_kind kind, struct bytes name) {
-    struct pubsub *pubsub = &server->pubsub;
-    slab_handle handle = slab_alloc(&pubsub->slab, sizeof(struct topic));
-    struct topic *topic = slab_at(&pubsub->slab, handle);
-    *topic = (struct topic){
-        .hash = key_make(&server->keyspace, name).hash,
-        .name = bytes_make(memory_copy(name.data, name.size), name.size),
-        .handle = handle,
-        .kind = kind,
-    };
-    struct table_place place;
-    table_insert(&pubsub->topics[kind], topic->hash, handle, &place);
+/* A new one has no subscribers yet. */
+static struct topic *find_or_add_topic(struct pubsub *pubsub, enum pubsub_kind kind,
+                                       struct bytes name) {
+    struct topic *topic = name_table_find_or_add(&pubsub->topics[kind], 0, name);
+    if (topic->count > 0) return topic;
+    topic->kind = kind;
     if (kind == PUBSUB_PATTERN) add_pattern(pubsub, topic);
     return topic;
 }
 
 /* Nobody listens to it any more. */
 static void drop_topic(struct pubsub *pubsub, struct topic *topic) {
-    struct wanted_topic wanted = {pubsub, {topic->name, topic->hash}};
-    struct table_place place;
-    table_element element =
-        table_find(&pubsub->topics[topic->kind], topic->hash, topic_matches, &wanted, &place);
-    INVARIANT(element == topic->handle);
-    table_remove(&pubsub->topics[topic->kind], &place);
     if (topic->kind == PUBSUB_PATTERN) {
         struct topic *last = pubsub->patterns[--pubsub->pattern_count];
         pubsub->patterns[topic->place] = last;
@@ -175,8 +135,7 @@ static void drop_topic(struct pubsub *pubsub, struct topic *topic) {
     for (int i = 0; i < PROTOCOLS; i++)
         if (topic->pages[i]) output_unshare(topic->pages[i]);
     memory_free(topic->subscribers);
-    memory_free((char *)(uintptr_t)topic->name.data);
-    slab_free(&pubsub->slab, topic->handle);
+    name_table_remove(&pubsub->topics[topic->kind], topic);
 }
 
 static void join(struct topic *topic, struct subscription *subscription) {
@@ -223,11 +182,9 @@ static void check_empty(struct session *session) {
 }
 
 bool pubsub_subscribe(struct session *session, enum pubsub_kind kind, struct bytes name) {
-    struct server *server = session->server;
-    struct pubsub *pubsub = &server->pubsub;
-    struct topic *topic = find_topic(server, kind, name);
-    if (topic && find_subscription(pubsub, topic, session, NULL)) return false;
-    if (!topic) topic = add_topic(server, kind, name);
+    struct pubsub *pubsub = &session->server->pubsub;
+    struct topic *topic = find_or_add_topic(pubsub, kind, name);
+    if (find_subscription(pubsub, topic, session, NULL)) return false;
     struct subscriptions *all = of_session(session);
     slab_handle handle = slab_alloc(&pubsub->slab, sizeof(struct subscription));
     struct subscription *subscription = slab_at(&pubsub->slab, handle);
@@ -264,7 +221,7 @@ static void end_subscription(struct pubsub *pubsub, struct subscription *subscri
     else
         all->last[topic->kind] = subscription->before;
     all->counts[topic->kind]--;
-    all->bytes -= topic->name.size;
+    all->bytes -= topic->named.name.size;
     slab_free(&pubsub->slab, subscription->handle);
     if (topic->count == 0) drop_topic(pubsub, topic);
 }
@@ -272,7 +229,7 @@ static void end_subscription(struct pubsub *pubsub, struct subscription *subscri
 bool pubsub_unsubscribe(struct session *session, enum pubsub_kind kind, struct bytes name) {
     struct pubsub *pubsub = &session->server->pubsub;
     if (!session->subscriptions) return false;
-    const struct topic *topic = find_topic(session->server, kind, name);
+    const struct topic *topic = find_topic(pubsub, kind, name);
     if (!topic) return false;
     struct subscription *subscription = find_subscription(pubsub, topic, session, NULL);
     if (!subscription) return false;
@@ -284,7 +241,7 @@ bool pubsub_unsubscribe(struct session *session, enum pubsub_kind kind, struct b
 bool pubsub_first(const struct session *session, enum pubsub_kind kind, struct bytes *name) {
     const struct subscriptions *all = session->subscriptions;
     if (!all || !all->first[kind]) return false;
-    *name = all->first[kind]->topic->name;
+    *name = all->first[kind]->topic->named.name;
     return true;
 }
 
@@ -322,7 +279,7 @@ struct message {
 };
 
 static size_t size_max(const struct message *message) {
-    return HEAD_MAX + 3 * 24 + message->topic->name.size + message->channel.size +
+    return HEAD_MAX + 3 * 24 + message->topic->named.name.size + message->channel.size +
            message->payload.size;
 }
 
@@ -331,7 +288,7 @@ static void encode(struct reply *reply, const struct message *message) {
     bool is_pattern = message->topic->kind == PUBSUB_PATTERN;
     reply_push(reply, is_pattern ? 4 : 3);
     reply_bulk_text(reply, names[message->topic->kind]);
-    if (is_pattern) reply_bulk(reply, message->topic->name);
+    if (is_pattern) reply_bulk(reply, message->topic->named.name);
     reply_bulk(reply, message->channel);
     reply_bulk(reply, message->payload);
 }
@@ -431,11 +388,11 @@ uint64_t pubsub_publish(struct server *server, enum pubsub_kind kind, struct byt
                         struct bytes message) {
     const struct pubsub *pubsub = &server->pubsub;
     uint64_t told = 0;
-    struct topic *topic = find_topic(server, kind, channel);
+    struct topic *topic = find_topic(pubsub, kind, channel);
     if (topic) told += tell(topic, channel, message);
     if (kind != PUBSUB_CHANNEL) return told;
     for (uint32_t i = 0; i < pubsub->pattern_count; i++)
-        if (glob_match(pubsub->patterns[i]->name, channel, false))
+        if (glob_match(pubsub->patterns[i]->named.name, channel, false))
             told += tell(pubsub->patterns[i], channel, message);
     return told;
 }
@@ -443,27 +400,23 @@ uint64_t pubsub_publish(struct server *server, enum pubsub_kind kind, struct byt
 /* ---- looking ---- */
 
 uint32_t pubsub_subscribers(const struct server *server, enum pubsub_kind kind, struct bytes name) {
-    const struct topic *topic = find_topic(server, kind, name);
+    const struct topic *topic = find_topic(&server->pubsub, kind, name);
     return topic ? topic->count : 0;
 }
 
 struct visiting {
-    const struct pubsub *pubsub;
     pubsub_visit *visit;
     void *context;
 };
 
-static void visit_topic(void *context, table_element element) {
+static void visit_topic(void *context, void *record) {
     const struct visiting *visiting = context;
-    const struct topic *topic = slab_at(&visiting->pubsub->slab, element);
-    visiting->visit(visiting->context, topic->name);
+    const struct named *named = record;
+    visiting->visit(visiting->context, named->name);
 }
 
 void pubsub_each(const struct server *server, enum pubsub_kind kind, pubsub_visit *visit,
                  void *context) {
-    struct visiting visiting = {&server->pubsub, visit, context};
-    uint64_t cursor = 0;
-    do
-        cursor = table_scan(&server->pubsub.topics[kind], cursor, visit_topic, &visiting);
-    while (cursor != 0);
+    struct visiting visiting = {visit, context};
+    name_table_each(&server->pubsub.topics[kind], visit_topic, &visiting);
 }

@@ -20,8 +20,7 @@
 #define REDSTART_ENGINE_PUBSUB_H
 
 #include "base/bytes.h"
-#include "struct/slab.h"
-#include "struct/table.h"
+#include "engine/name_table.h"
 
 struct server;
 struct session;
@@ -35,17 +34,18 @@ enum {
 };
 
 struct pubsub {
-    struct table topics[PUBSUB_KINDS]; /* of handles of struct topic */
-    struct table subscriptions;        /* of handles of struct subscription */
-    struct slab slab;                  /* where both are */
-    struct table_owner topic_owner, subscription_owner;
-    struct epochs epochs; /* of the tables; never frozen */
+    struct name_table topics[PUBSUB_KINDS]; /* of struct topic */
+    struct table subscriptions;             /* of handles of struct subscription */
+    struct slab slab;                       /* where those are */
+    struct table_owner owner;
+    struct epochs epochs; /* of their table; never frozen */
     struct topic **patterns;
     uint32_t pattern_count, pattern_capacity;
     uint32_t sessions; /* that listen to something */
 };
 
-void pubsub_init(struct pubsub *pubsub);
+/* The secret stays where it is. */
+void pubsub_init(struct pubsub *pubsub, const struct hash_secret *secret);
 /* Nobody listens any more. */
 void pubsub_release(struct pubsub *pubsub);
 

@@ -127,8 +127,8 @@ static void append_clients(struct report *report) {
     report_number(report, "pubsub_clients", server->pubsub.sessions);
     report_number(report, "watching_clients", server->watching.sessions);
     report_number(report, "clients_in_timeout_table", server->waiting.heap_count);
-    report_number(report, "total_watched_keys", table_count(&server->watching.keys));
-    report_number(report, "total_blocking_keys", table_count(&server->waiting.keys));
+    report_number(report, "total_watched_keys", name_table_count(&server->watching.keys));
+    report_number(report, "total_blocking_keys", name_table_count(&server->waiting.keys));
     report_number(report, "total_blocking_keys_on_nokey", server->waiting.gone_keys);
 }
 

@@ -80,9 +80,9 @@ static void append_traffic(struct report *report) {
 
 static void append_pubsub(struct report *report) {
     const struct pubsub *pubsub = &report->server->pubsub;
-    report_number(report, "pubsub_channels", table_count(&pubsub->topics[PUBSUB_CHANNEL]));
+    report_number(report, "pubsub_channels", name_table_count(&pubsub->topics[PUBSUB_CHANNEL]));
     report_number(report, "pubsub_patterns", pubsub->pattern_count);
-    report_number(report, "pubsubshard_channels", table_count(&pubsub->topics[PUBSUB_SHARD]));
+    report_number(report, "pubsubshard_channels", name_table_count(&pubsub->topics[PUBSUB_SHARD]));
 }
 
 void report_append_stats(struct report *report) {
@@ -108,7 +108,7 @@ void report_append_stats(struct report *report) {
     append_removed(report);
     append_pubsub(report);
     report_zeros(report, unused);
-    report_number(report, "tracking_total_keys", table_count(&report->server->tracking.keys));
+    report_number(report, "tracking_total_keys", tracking_keys(&report->server->tracking));
     report_number(report, "tracking_total_items", report->server->tracking.items);
     report_number(report, "tracking_total_prefixes", report->server->tracking.prefix_count);
     append_traffic(report);

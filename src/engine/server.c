@@ -191,10 +191,11 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->keyspace.dispose_context = server;
     journal_init(&server->journal);
     turn_init(&server->turn);
-    waiting_init(&server->waiting);
-    watching_init(&server->watching);
-    pubsub_init(&server->pubsub);
-    tracking_init(&server->tracking);
+    const struct hash_secret *names = &server->keyspace.secret;
+    waiting_init(&server->waiting, names);
+    watching_init(&server->watching, names);
+    pubsub_init(&server->pubsub, names);
+    tracking_init(&server->tracking, names);
     statistics_reset(&server->statistics);
     server->command_statistics =
         memory_alloc_zeroed(server->commands->count, sizeof *server->command_statistics);
@@ -233,7 +234,7 @@ void server_close(struct server *server) {
     waiting_release(&server->waiting);
     watching_release(&server->watching);
     pubsub_release(&server->pubsub);
-    tracking_release(server);
+    tracking_release(&server->tracking);
     keyspace_release(&server->keyspace);
     journal_release(&server->journal);
     turn_release(&server->turn);
@@ -437,9 +438,19 @@ void server_key_changed(struct server *server, uint32_t database, struct bytes n
     if (server->tracking.sessions > 0) tracking_key_changed(server, name, server->turn.writer);
 }
 
-void server_database_changed(struct server *server, uint32_t database) {
+static void note_database(struct server *server, uint32_t database) {
     if (server->waiting.count > 0) waiting_database_changed(server, database);
     if (server->watching.count > 0) watching_database_changed(server, database);
+}
+
+void server_database_changed(struct server *server, uint32_t database) {
+    note_database(server, database);
+    if (server->tracking.sessions > 0) tracking_all_changed(server);
+}
+
+void server_databases_exchanged(struct server *server, uint32_t a, uint32_t b) {
+    note_database(server, a);
+    note_database(server, b);
     if (server->tracking.sessions > 0) tracking_all_changed(server);
 }
 

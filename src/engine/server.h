@@ -198,8 +198,10 @@ void server_remove_key(struct server *server, struct database *db, struct spot *
 /* The key was changed, or is gone: whoever has said so in `interests` is told. Call it when there
  * are any, once the change is done. */
 void server_key_changed(struct server *server, uint32_t database, struct bytes name);
-/* The same for all keys of a database that was emptied or exchanged, or of all (UINT32_MAX). */
+/* The same for all keys of a database that was emptied, or of all (UINT32_MAX). */
 void server_database_changed(struct server *server, uint32_t database);
+/* The same for those of two databases that have changed places. */
+void server_databases_exchanged(struct server *server, uint32_t a, uint32_t b);
 /* Bytes in use, of the whole process where the allocator counts (report_memory.c). Cheap. */
 size_t server_used_memory(const struct server *server);
 /* Look at it for the peak: now and then, and before anybody is told. */

@@ -21,9 +21,7 @@ struct tracker {
 };
 
 struct tracked_key {
-    uint64_t hash;
-    struct bytes name; /* owned */
-    slab_handle handle;
+    struct named named;
     struct tracker **trackers;
     uint32_t count, capacity;
 };
@@ -115,82 +113,32 @@ static void tell(struct tracker *tracker, const struct buffer *names) {
 
 /* ---- keys ---- */
 
-static uint64_t element_hash(void *context, table_element element) {
-    const struct tracking *tracking = context;
-    return ((const struct tracked_key *)slab_at(&tracking->slab, element))->hash;
+enum { ANY_DATABASE = 0 }; /* a copy is good for none of them, or for all */
+
+void tracking_init(struct tracking *tracking, const struct hash_secret *secret) {
+    *tracking = (struct tracking){0};
+    name_table_init(&tracking->keys, secret, sizeof(struct tracked_key));
 }
 
-void tracking_init(struct tracking *tracking) {
-    *tracking = (struct tracking){.owner = {.context = tracking, .hash = element_hash}};
-    epochs_init(&tracking->epochs);
-    slab_init(&tracking->slab);
-    table_init(&tracking->keys, &tracking->epochs, &tracking->owner);
-}
-
-struct wanted {
-    const struct tracking *tracking;
-    struct key key;
-};
-
-static inline bool matches(const void *context, table_element element) {
-    const struct wanted *wanted = context;
-    const struct tracked_key *key = slab_at(&wanted->tracking->slab, element);
-    return key->hash == wanted->key.hash && bytes_equal(key->name, wanted->key.name);
-}
-
-static struct tracked_key *find_key(const struct server *server, struct bytes name,
-                                    struct table_place *place) {
-    const struct tracking *tracking = &server->tracking;
-    if (table_count(&tracking->keys) == 0) return NULL;
-    struct wanted wanted = {tracking, key_make(&server->keyspace, name)};
-    table_element element = table_find(&tracking->keys, wanted.key.hash, matches, &wanted, place);
-    return element ? slab_at(&tracking->slab, element) : NULL;
-}
-
-static struct tracked_key *add_key(struct server *server, struct bytes name) {
-    struct tracking *tracking = &server->tracking;
-    slab_handle handle = slab_alloc(&tracking->slab, sizeof(struct tracked_key));
-    struct tracked_key *key = slab_at(&tracking->slab, handle);
-    *key = (struct tracked_key){
-        .hash = key_make(&server->keyspace, name).hash, .name = copy_name(name), .handle = handle};
-    struct table_place place;
-    table_insert(&tracking->keys, key->hash, handle, &place);
-    return key;
-}
-
-/* It stands in the table no more. */
-static void free_key(struct tracking *tracking, struct tracked_key *key) {
+/* It is about to be removed. */
+static void release_key(void *context, void *record) {
+    struct tracking *tracking = context;
+    struct tracked_key *key = record;
     for (uint32_t i = 0; i < key->count; i++)
         release_tracker(key->trackers[i]);
     tracking->items -= key->count;
     memory_free(key->trackers);
-    free_name(key->name);
-    slab_free(&tracking->slab, key->handle);
-}
-
-static void free_element(void *context, table_element element) {
-    struct tracking *tracking = context;
-    free_key(tracking, slab_at(&tracking->slab, element));
 }
 
 static void forget_keys(struct tracking *tracking) {
-    uint64_t cursor = 0;
-    if (table_count(&tracking->keys) == 0) return;
-    do
-        cursor = table_scan(&tracking->keys, cursor, free_element, tracking);
-    while (cursor != 0);
-    table_release(&tracking->keys);
-    table_init(&tracking->keys, &tracking->epochs, &tracking->owner);
+    name_table_clear(&tracking->keys, release_key, tracking);
     INVARIANT(tracking->items == 0);
 }
 
-void tracking_release(struct server *server) {
-    struct tracking *tracking = &server->tracking;
+void tracking_release(struct tracking *tracking) {
     INVARIANT(tracking->sessions == 0 && tracking->prefix_count == 0);
     forget_keys(tracking);
-    table_release(&tracking->keys);
-    slab_release(&tracking->slab);
-    epochs_release(&tracking->epochs);
+    name_table_release(&tracking->keys);
     memory_free(tracking->prefixes);
 }
 
@@ -207,13 +155,12 @@ static void add_tracker(struct tracking *tracking, struct tracked_key *key,
     tracking->items++;
 }
 
-/* Take the key out, and tell those who have read it. */
-static void invalidate(struct server *server, struct tracked_key *key, struct table_place *place,
+/* Tell those who have read the key, and forget it. */
+static void invalidate(struct tracking *tracking, struct tracked_key *key,
                        const struct session *changer) {
     struct buffer names = {0};
-    table_remove(&server->tracking.keys, place);
     buffer_append_text(&names, "*1\r\n");
-    append_name(&names, key->name);
+    append_name(&names, key->named.name);
     for (uint32_t i = 0; i < key->count; i++) {
         struct tracker *tracker = key->trackers[i];
         bool own = tracker->session == changer && tracker->mode & TRACKING_NOLOOP;
@@ -222,7 +169,8 @@ static void invalidate(struct server *server, struct tracked_key *key, struct ta
         if (!own) tell(tracker, &names);
     }
     buffer_release(&names);
-    free_key(&server->tracking, key);
+    release_key(tracking, key);
+    name_table_remove(&tracking->keys, key);
 }
 
 static uint64_t draw(void *context) {
@@ -233,13 +181,8 @@ void tracking_limit(struct server *server) {
     struct tracking *tracking = &server->tracking;
     int64_t max = server->config->tracking_table_max_keys;
     if (max == 0) return;
-    for (int i = 0; i < TRACKING_EVICT_MAX && table_count(&tracking->keys) > (uint64_t)max; i++) {
-        struct table_place place;
-        table_element element = table_random(&tracking->keys, draw, server);
-        const struct tracked_key *chosen = slab_at(&tracking->slab, element);
-        struct tracked_key *key = find_key(server, chosen->name, &place);
-        invalidate(server, key, &place, NULL);
-    }
+    for (int i = 0; i < TRACKING_EVICT_MAX && tracking_keys(tracking) > (uint64_t)max; i++)
+        invalidate(tracking, name_table_random(&tracking->keys, draw, server), NULL);
 }
 
 /* ---- prefixes ---- */
@@ -427,10 +370,9 @@ void tracking_broadcast(struct server *server) {
 
 void tracking_key_changed(struct server *server, struct bytes name, const struct session *changer) {
     struct tracking *tracking = &server->tracking;
-    struct table_place place;
     if (tracking->prefix_count > 0) note_prefixes(tracking, name, changer);
-    struct tracked_key *key = find_key(server, name, &place);
-    if (key) invalidate(server, key, &place, changer);
+    struct tracked_key *key = name_table_find(&tracking->keys, ANY_DATABASE, name);
+    if (key) invalidate(tracking, key, changer);
 }
 
 void tracking_all_changed(struct server *server) {
@@ -513,7 +455,7 @@ static bool notes_reads(const struct tracker *tracker) {
 }
 
 void tracking_note(struct call *call) {
-    struct server *server = call->server;
+    struct tracking *tracking = &call->server->tracking;
     struct tracker *tracker = call->session->tracker;
     const struct command *command = call->command;
     struct command_keys keys = {.count = 0};
@@ -521,12 +463,10 @@ void tracking_note(struct call *call) {
     if (!notes_reads(tracker) || !command_keys_find(command, call->argv, call->argc, &keys)) return;
     for (uint32_t i = 0; i < keys.count; i++) {
         struct bytes name = call->argv[keys.keys[i].position];
-        struct tracked_key *key = find_key(server, name, NULL);
-        if (!key) key = add_key(server, name);
-        add_tracker(&server->tracking, key, tracker);
+        add_tracker(tracking, name_table_find_or_add(&tracking->keys, ANY_DATABASE, name), tracker);
     }
     command_keys_release(&keys);
-    tracking_limit(server);
+    tracking_limit(call->server);
 }
 
 void tracking_end_request(struct session *session, const struct command *command) {

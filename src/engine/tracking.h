@@ -20,8 +20,7 @@
 #define REDSTART_ENGINE_TRACKING_H
 
 #include "base/bytes.h"
-#include "struct/slab.h"
-#include "struct/table.h"
+#include "engine/name_table.h"
 
 struct call;
 struct command;
@@ -43,10 +42,7 @@ enum tracking_mode {
 enum { TRACKING_EVICT_MAX = 1000 }; /* keys forgotten at once when there are too many */
 
 struct tracking {
-    struct table keys; /* of handles of struct tracked_key */
-    struct slab slab;  /* where they are */
-    struct table_owner owner;
-    struct epochs epochs;              /* of the table; never frozen */
+    struct name_table keys;            /* of struct tracked_key */
     uint64_t items;                    /* trackers of all keys together */
     struct tracking_prefix **prefixes; /* sorted */
     uint32_t prefix_count;
@@ -54,9 +50,14 @@ struct tracking {
     uint32_t sessions; /* that track */
 };
 
-void tracking_init(struct tracking *tracking);
+/* The secret stays where it is. */
+void tracking_init(struct tracking *tracking, const struct hash_secret *secret);
 /* Nobody tracks any more. */
-void tracking_release(struct server *server);
+void tracking_release(struct tracking *tracking);
+
+static inline size_t tracking_keys(const struct tracking *tracking) {
+    return name_table_count(&tracking->keys);
+}
 
 /* Track in this mode from now on, or in another mode; `target`, when not 0, is told instead. The
  * prefixes are more than those it has. */

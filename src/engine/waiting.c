@@ -31,10 +31,7 @@ struct waiter {
 };
 
 struct waiting_key {
-    uint64_t hash;
-    struct bytes name; /* owned */
-    slab_handle handle;
-    uint32_t database;
+    struct named named;                   /* by database */
     uint32_t waits_for[VALUE_TYPE_COUNT]; /* waiters by the type that they wait for */
     uint32_t wants_end;                   /* waiters with wake_when_gone */
     bool is_ready;
@@ -44,78 +41,21 @@ struct waiting_key {
 
 /* ---- keys ---- */
 
-static uint64_t element_hash(void *context, table_element element) {
-    const struct waiting *waiting = context;
-    const struct waiting_key *key = slab_at(&waiting->slab, element);
-    return key->hash;
-}
-
-void waiting_init(struct waiting *waiting) {
-    *waiting = (struct waiting){.owner = {.context = waiting, .hash = element_hash}};
-    epochs_init(&waiting->epochs);
-    slab_init(&waiting->slab);
-    table_init(&waiting->keys, &waiting->epochs, &waiting->owner);
+void waiting_init(struct waiting *waiting, const struct hash_secret *secret) {
+    *waiting = (struct waiting){0};
+    name_table_init(&waiting->keys, secret, sizeof(struct waiting_key));
 }
 
 void waiting_release(struct waiting *waiting) {
     INVARIANT(waiting->count == 0 && waiting->heap_count == 0);
-    INVARIANT(table_count(&waiting->keys) == 0);
-    table_release(&waiting->keys);
-    slab_release(&waiting->slab);
-    epochs_release(&waiting->epochs);
+    name_table_release(&waiting->keys);
     memory_free(waiting->heap);
-}
-
-struct name_in {
-    const struct waiting *waiting;
-    uint64_t hash;
-    struct bytes name;
-    uint32_t database;
-};
-
-static struct name_in name_in(const struct server *server, uint32_t database, struct bytes name) {
-    uint64_t hash = hash_bytes(&server->keyspace.secret, name) ^ hash_mix(database);
-    return (struct name_in){&server->waiting, hash, name, database};
-}
-
-static inline bool matches(const void *context, table_element element) {
-    const struct name_in *wanted = context;
-    const struct waiting_key *key = slab_at(&wanted->waiting->slab, element);
-    return key->hash == wanted->hash && key->database == wanted->database &&
-           bytes_equal(key->name, wanted->name);
-}
-
-static struct waiting_key *find_key(const struct name_in *wanted, struct table_place *place) {
-    table_element element =
-        table_find(&wanted->waiting->keys, wanted->hash, matches, wanted, place);
-    return element ? slab_at(&wanted->waiting->slab, element) : NULL;
-}
-
-static struct waiting_key *find_or_add_key(struct waiting *waiting, const struct name_in *wanted) {
-    struct waiting_key *key = find_key(wanted, NULL);
-    if (key) return key;
-    slab_handle handle = slab_alloc(&waiting->slab, sizeof *key);
-    key = slab_at(&waiting->slab, handle);
-    *key = (struct waiting_key){
-        .hash = wanted->hash,
-        .name = bytes_make(memory_copy(wanted->name.data, wanted->name.size), wanted->name.size),
-        .handle = handle,
-        .database = wanted->database,
-    };
-    struct table_place place;
-    table_insert(&waiting->keys, key->hash, handle, &place);
-    return key;
 }
 
 /* Nobody stands in its line: forget it, unless it is yet to be looked at. */
 static void drop_key(struct waiting *waiting, struct waiting_key *key) {
     if (key->first || key->is_ready || key == waiting->serving) return;
-    struct name_in wanted = {waiting, key->hash, key->name, key->database};
-    struct table_place place;
-    INVARIANT(find_key(&wanted, &place) == key);
-    table_remove(&waiting->keys, &place);
-    memory_free((char *)(uintptr_t)key->name.data);
-    slab_free(&waiting->slab, key->handle);
+    name_table_remove(&waiting->keys, key);
 }
 
 /* ---- deadlines ---- */
@@ -250,8 +190,10 @@ void call_wait(struct call *call, const struct call_wait *wait) {
     waiting->count++;
     server->interests |= SERVER_INTEREST_WAITING;
     for (uint32_t i = 0; i < wait->key_count; i++) {
-        struct name_in wanted = name_in(server, call->database->number, call->argv[wait->keys[i]]);
-        enter_line(waiting, waiter, find_or_add_key(waiting, &wanted), wait->keys[i]);
+        uint32_t argument = wait->keys[i];
+        struct waiting_key *key =
+            name_table_find_or_add(&waiting->keys, call->database->number, call->argv[argument]);
+        enter_line(waiting, waiter, key, argument);
     }
     take_deadline(server, waiter, wait->timeout_ms);
     hold(call, wait);
@@ -284,8 +226,7 @@ static void mark_ready(struct waiting *waiting, struct waiting_key *key) {
 }
 
 void waiting_key_changed(struct server *server, uint32_t database, struct bytes name) {
-    struct name_in wanted = name_in(server, database, name);
-    struct waiting_key *key = find_key(&wanted, NULL);
+    struct waiting_key *key = name_table_find(&server->waiting.keys, database, name);
     if (key) mark_ready(&server->waiting, key);
 }
 
@@ -294,27 +235,25 @@ struct marking {
     uint32_t database;
 };
 
-static void mark_element(void *context, table_element element) {
+static void mark_key(void *context, void *record) {
     const struct marking *marking = context;
-    struct waiting_key *key = slab_at(&marking->waiting->slab, element);
-    if (marking->database == UINT32_MAX || key->database == marking->database)
+    struct waiting_key *key = record;
+    if (marking->database == UINT32_MAX || key->named.number == marking->database)
         mark_ready(marking->waiting, key);
 }
 
 void waiting_database_changed(struct server *server, uint32_t database) {
     struct marking marking = {&server->waiting, database};
-    uint64_t cursor = 0;
-    do
-        cursor = table_scan(&server->waiting.keys, cursor, mark_element, &marking);
-    while (cursor != 0);
+    name_table_each(&server->waiting.keys, mark_key, &marking);
 }
 
 /* ---- serving ---- */
 
 /* The type that the key holds, -1 when it is absent. */
 static int type_of(struct server *server, const struct waiting_key *waited) {
-    struct key key = key_make(&server->keyspace, waited->name);
-    const struct entry *entry = database_find(&server->keyspace.databases[waited->database], &key);
+    const struct named *named = &waited->named;
+    struct key key = key_make(&server->keyspace, named->name);
+    const struct entry *entry = database_find(&server->keyspace.databases[named->number], &key);
     if (!entry || entry_expiry(entry) <= server->now_ms) return -1;
     return (int)entry_type(entry);
 }

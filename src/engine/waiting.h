@@ -21,8 +21,7 @@
 #define REDSTART_ENGINE_WAITING_H
 
 #include "base/bytes.h"
-#include "struct/slab.h"
-#include "struct/table.h"
+#include "engine/name_table.h"
 
 struct call;
 struct server;
@@ -33,20 +32,18 @@ struct waiting_key;
 enum { WAITING_TIMEOUTS = 256 }; /* at most, in one turn; more in the next */
 
 struct waiting {
-    size_t count;      /* sessions that wait */
-    struct table keys; /* of handles of struct waiting_key */
-    struct slab slab;  /* where they are */
-    struct table_owner owner;
-    struct epochs epochs; /* of the table; never frozen */
-    uint32_t gone_keys;   /* keys that somebody wants to know the end of */
-    struct waiter **heap; /* by deadline */
+    size_t count;           /* sessions that wait */
+    struct name_table keys; /* of struct waiting_key */
+    uint32_t gone_keys;     /* keys that somebody wants to know the end of */
+    struct waiter **heap;   /* by deadline */
     uint32_t heap_count, heap_capacity;
     struct waiting_key *ready_first, *ready_last;
     struct waiting_key *serving;
     struct session *resumed_first, *resumed_last; /* have been served, and hold further requests */
 };
 
-void waiting_init(struct waiting *waiting);
+/* The secret stays where it is. */
+void waiting_init(struct waiting *waiting, const struct hash_secret *secret);
 /* Nobody waits any more. */
 void waiting_release(struct waiting *waiting);
 

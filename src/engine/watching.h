@@ -13,22 +13,19 @@
 #define REDSTART_ENGINE_WATCHING_H
 
 #include "base/bytes.h"
-#include "struct/slab.h"
-#include "struct/table.h"
+#include "engine/name_table.h"
 
 struct server;
 struct session;
 
 struct watching {
-    size_t count;      /* watches */
-    size_t sessions;   /* that watch something */
-    struct table keys; /* of handles of struct watched_key */
-    struct slab slab;  /* where they are */
-    struct table_owner owner;
-    struct epochs epochs; /* of the table; never frozen */
+    size_t count;           /* watches */
+    size_t sessions;        /* that watch something */
+    struct name_table keys; /* of struct watched_key */
 };
 
-void watching_init(struct watching *watching);
+/* The secret stays where it is. */
+void watching_init(struct watching *watching, const struct hash_secret *secret);
 /* Nobody watches any more. */
 void watching_release(struct watching *watching);
 

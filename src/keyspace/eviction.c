@@ -1,7 +1,7 @@
 /* eviction.c: sampling, ranking, choosing. */
 #include "keyspace/eviction.h"
 
-#include "base/invariant.h"
+#include "base/random.h"
 #include "keyspace/store.h"
 
 enum {
@@ -28,15 +28,6 @@ void eviction_set(struct eviction *eviction, enum eviction_rank rank, bool expir
     eviction->expiring_only = expiring_only;
     eviction->samples = samples;
     eviction->count = 0;
-}
-
-/* xorshift64, Marsaglia 2003. */
-static uint64_t next_random(struct eviction *eviction) {
-    uint64_t x = eviction->random;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return eviction->random = x;
 }
 
 /* ---- ranking ---- */
@@ -151,7 +142,7 @@ static struct database *choose_database(struct eviction *eviction) {
     for (uint32_t i = 0; i < keyspace->database_count; i++)
         total += eligible(eviction, keyspace->databases[i].store);
     if (total == 0) return NULL;
-    uint64_t chosen = next_random(eviction) % total;
+    uint64_t chosen = random_next(&eviction->random) % total;
     for (uint32_t i = 0; i < keyspace->database_count; i++) {
         uint64_t count = eligible(eviction, keyspace->databases[i].store);
         if (chosen < count) return &keyspace->databases[i];

@@ -1,7 +1,9 @@
 /* use.c: times and counts in 24 bits. */
 #include "keyspace/use.h"
 
-enum { COUNT_MAX = 255, COUNT_BITS = 8, NEW_COUNT = 5, TICKS_A_MINUTE = 60 * USE_TICKS };
+#include "base/random.h"
+
+enum { COUNT_MAX = 255, COUNT_BITS = 8, TICKS_A_MINUTE = 60 * USE_TICKS };
 
 /* How a time is written: its first bits are `prefix`, then as many as `mask` has, of this unit. */
 struct form {
@@ -106,15 +108,6 @@ uint32_t use_count(const struct use_policy *policy, const struct entry *entry) {
     return periods > count ? 0 : count - (uint32_t)periods;
 }
 
-/* xorshift64, Marsaglia 2003. */
-static uint64_t next_random(struct use_policy *policy) {
-    uint64_t x = policy->random;
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    return policy->random = x;
-}
-
 /* Each count is worth the decay period; where entries are evicted sooner than that, a small part of
  * a lifetime, and any use after the first a share that fits (see struct use_worth). */
 uint64_t use_worth(const struct use_policy *policy, uint32_t clock) {
@@ -142,9 +135,9 @@ void use_add(struct use_policy *policy, const struct entry *entry) {
     uint32_t count = use_count(policy, entry);
     if (policy->worth.lifetime_ticks != 0) note_margin(policy, entry_clock(entry));
     if (count < COUNT_MAX) {
-        uint32_t above = count > NEW_COUNT ? count - NEW_COUNT : 0;
+        uint32_t above = count > USE_NEW_COUNT ? count - USE_NEW_COUNT : 0;
         uint64_t chances = (uint64_t)above * policy->factor + 1;
-        if (next_random(policy) % chances == 0) count++;
+        if (random_next(&policy->random) % chances == 0) count++;
     }
     entry_set_clock(entry, policy->clock | count);
 }

@@ -23,6 +23,7 @@
 enum {
     USE_TICKS = 256,   /* of the clock, in a second */
     USE_ROUND_S = 600, /* an entry's time is looked at so often */
+    USE_NEW_COUNT = 5, /* the counter of a new one, so that it is not the first to go */
 };
 
 enum use_kind {
@@ -58,8 +59,7 @@ void use_set_time(struct use_policy *policy, int64_t now_us);
 
 /* What a new entry has. */
 static inline uint32_t use_first(const struct use_policy *policy) {
-    enum { NEW_COUNT = 5 }; /* so that it is not the first to go */
-    return policy->kind == USE_BY_COUNT ? policy->clock | NEW_COUNT : policy->clock;
+    return policy->kind == USE_BY_COUNT ? policy->clock | USE_NEW_COUNT : policy->clock;
 }
 
 /* The counter, less what has decayed; by count alone. */
@@ -68,8 +68,7 @@ uint32_t use_count(const struct use_policy *policy, const struct entry *entry);
 uint64_t use_worth(const struct use_policy *policy, uint32_t clock);
 /* The counter of one that was never used since it was new. */
 static inline bool use_is_new(uint32_t clock) {
-    enum { NEW_COUNT = 5 };
-    return (clock & 0xff) <= NEW_COUNT;
+    return (clock & 0xff) <= USE_NEW_COUNT;
 }
 void use_add(struct use_policy *policy, const struct entry *entry);
 /* Ticks since the last use. */

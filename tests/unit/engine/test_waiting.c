@@ -244,7 +244,7 @@ static void test_order(void **state) {
         "+OK\r\n:0\r\n+OK\r\n+OK\r\n*2\r\n$1\r\nb\r\n$1\r\n5\r\n");
     assert_got(&w.clients[1], "*2\r\n$1\r\nb\r\n$1\r\n3\r\n");
     assert_got(&w.clients[0], "*2\r\n$1\r\nb\r\n$1\r\n4\r\n");
-    assert_int_equal(table_count(&w.server.server->waiting.keys), 0);
+    assert_int_equal(name_table_count(&w.server.server->waiting.keys), 0);
     world_close(&w);
 }
 

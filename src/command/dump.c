@@ -28,7 +28,7 @@ static void dump(struct rdb_output *out, const struct entry *entry, struct recor
 
 void command_dump(struct call *call) {
     struct server *server = call->server;
-    const struct entry *entry = call_peek(call, 1);
+    const struct entry *entry = call_read_untouched(call, 1);
     struct rdb_output out;
     if (!entry) {
         reply_null(call->reply);

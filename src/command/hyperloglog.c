@@ -124,6 +124,7 @@ static void count_one(struct call *call) {
     struct key key = call_key(call, 1);
     if (!call_locate_type(call, 1, VALUE_STRING, &spot)) return;
     if (!spot.entry) {
+        call_missed(call, 1);
         reply_integer(call->reply, 0);
         return;
     }

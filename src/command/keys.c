@@ -34,14 +34,14 @@ void command_unlink(struct call *call) {
 void command_exists(struct call *call) {
     int64_t count = 0;
     for (uint32_t i = 1; i < call->argc; i++)
-        count += call_peek(call, i) != NULL;
+        count += call_read_untouched(call, i) != NULL;
     reply_integer(call->reply, count);
 }
 
 void command_touch(struct call *call) {
     int64_t count = 0;
     for (uint32_t i = 1; i < call->argc; i++) {
-        const struct entry *entry = call_peek(call, i);
+        const struct entry *entry = call_read_untouched(call, i);
         if (!entry) continue;
         use_touch(&call->server->keyspace.use, entry, false);
         count++;
@@ -50,7 +50,7 @@ void command_touch(struct call *call) {
 }
 
 void command_type(struct call *call) {
-    const struct entry *entry = call_peek(call, 1);
+    const struct entry *entry = call_read_untouched(call, 1);
     reply_simple(call->reply, entry ? value_type_name(entry_type(entry)) : "none");
 }
 

@@ -100,7 +100,7 @@ void command_pexpireat(struct call *call) {
 
 /* -2 for no key, -1 for no expiry, else its milliseconds, counted from `since`. */
 static int64_t remaining(struct call *call, int64_t since) {
-    const struct entry *entry = call_peek(call, 1);
+    const struct entry *entry = call_read_untouched(call, 1);
     if (!entry) return -2;
     int64_t when = entry_expiry(entry);
     if (when == ENTRY_NO_EXPIRY) return -1;

@@ -75,9 +75,9 @@ static void move_between(struct call *call, bool from_head, bool to_head) {
 static bool move_element(struct call *call, bool from_head, bool to_head) {
     union object_room room;
     const struct object *source, *destination;
-    if (!call_read_object(call, 1, VALUE_LIST, &room, &source)) return true;
+    if (!call_look_object(call, 1, VALUE_LIST, &room, &source)) return true;
     if (!source) return false;
-    if (!call_read_object(call, 2, VALUE_LIST, &room, &destination)) return true;
+    if (!call_look_object(call, 2, VALUE_LIST, &room, &destination)) return true;
     if (bytes_equal(call->argv[1], call->argv[2]))
         move_within(call, from_head, to_head);
     else
@@ -182,7 +182,7 @@ static bool take_first(struct call *call, uint32_t first, uint32_t count, bool a
         union object_room room;
         const struct object *object;
         if (call->ready != 0 && call->ready != i) continue;
-        if (!call_read_object(call, i, VALUE_LIST, &room, &object)) return true;
+        if (!call_look_object(call, i, VALUE_LIST, &room, &object)) return true;
         if (!object) continue;
         take_from(call, i, at_head, most, nested);
         return true;

@@ -24,6 +24,14 @@ bool set_read(struct call *call, uint32_t index, union object_room *room, const 
     return good;
 }
 
+static bool look(struct call *call, uint32_t index, union object_room *room,
+                 const struct set **set) {
+    const struct object *object;
+    bool good = call_look_object(call, index, VALUE_SET, room, &object);
+    *set = (const struct set *)object;
+    return good;
+}
+
 void set_changed(struct call *call, const struct edit *edit, const char *event) {
     call_changed(call, edit->db, edit->key.name, NOTIFY_SET, event);
     if (!edit->spot.entry) call_notify(call, edit->db, edit->key.name, NOTIFY_GENERIC, "del");
@@ -95,13 +103,13 @@ void command_smove(struct call *call) {
     union object_room room;
     const struct set *source, *destination;
     struct item member = item_make(call->argv[3]);
-    if (!set_read(call, 1, &room, &source)) return;
+    if (!look(call, 1, &room, &source)) return;
     if (!source) {
         reply_integer(call->reply, 0);
         return;
     }
     bool is_member = set_contains(source, &member);
-    if (!set_read(call, 2, &room, &destination)) return;
+    if (!look(call, 2, &room, &destination)) return;
     if (is_member && !bytes_equal(call->argv[1], call->argv[2]))
         is_member = move_member(call, &member);
     reply_integer(call->reply, is_member);

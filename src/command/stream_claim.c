@@ -162,7 +162,9 @@ void command_xclaim(struct call *call) {
     struct claim claim = {.delivered_ms = call->now_ms, .deliveries = -1};
     struct claimed claimed = {.count = 0};
     struct stream_edit edit;
-    if (!stream_edit_look(call, 1, &edit) || !check_group(call, edit.seen)) return;
+    if (!stream_edit_look(call, 1, &edit)) return;
+    if (!edit.seen) call_missed(call, 1);
+    if (!check_group(call, edit.seen)) return;
     if (!parse_claim(call, &claim)) return;
     stream_edit_begin(call, &edit);
     struct stream_group *group = stream_edit_group(call, &edit, 2);
@@ -244,7 +246,9 @@ void command_xautoclaim(struct call *call) {
     struct claimed claimed = {.count = 0}, gone = {.count = 0};
     struct stream_edit edit;
     if (!parse_auto_claim(call, &claim)) return;
-    if (!stream_edit_look(call, 1, &edit) || !check_group(call, edit.seen)) return;
+    if (!stream_edit_look(call, 1, &edit)) return;
+    if (!edit.seen) call_missed(call, 1);
+    if (!check_group(call, edit.seen)) return;
     stream_edit_begin(call, &edit);
     struct stream_group *group = stream_edit_group(call, &edit, 2);
     struct stream_consumer *consumer = stream_consumer_obtain(call, &edit, group, call->argv[3]);

@@ -145,6 +145,7 @@ void command_xack(struct call *call) {
     struct stream_edit edit;
     int64_t acknowledged = 0;
     if (!stream_edit_look(call, 1, &edit)) return;
+    if (!edit.seen) call_missed(call, 1);
     if (!edit.seen || !stream_group_find(edit.seen, call->argv[2])) {
         reply_integer(call->reply, 0);
         return;

@@ -202,6 +202,12 @@ const struct entry *call_peek(struct call *call, uint32_t index) {
     return entry;
 }
 
+const struct entry *call_read_untouched(struct call *call, uint32_t index) {
+    const struct entry *entry = call_peek(call, index);
+    if (!entry) call_missed(call, index);
+    return entry;
+}
+
 struct spot call_locate_key(struct call *call, struct database *db, const struct key *key) {
     struct spot spot = database_locate(db, key);
     if (!spot.entry) return spot;
@@ -229,6 +235,19 @@ bool call_read_object(struct call *call, uint32_t index, enum value_type type,
     if (!call_read_type(call, index, type, &entry)) return false;
     if (entry) *object = entry_read_object(entry, &call->server->keyspace.world, room);
     return true;
+}
+
+bool call_look_object(struct call *call, uint32_t index, enum value_type type,
+                      union object_room *room, const struct object **object) {
+    struct spot spot;
+    *object = NULL;
+    if (!call_locate_type(call, index, type, &spot)) return false;
+    if (spot.entry) *object = entry_read_object(spot.entry, &call->server->keyspace.world, room);
+    return true;
+}
+
+void call_missed(struct call *call, uint32_t index) {
+    call_notify(call, call->database, call->argv[index], NOTIFY_MISS, "keymiss");
 }
 
 bool call_edit(struct call *call, uint32_t index, enum value_type type, struct edit *edit) {

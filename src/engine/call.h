@@ -84,8 +84,12 @@ const struct entry *call_read_key(struct call *call, struct database *db, const 
 /* The same, for a value of one type: false after a WRONGTYPE reply; *entry is NULL when absent. */
 bool call_read_type(struct call *call, uint32_t index, enum value_type type,
                     const struct entry **entry);
-/* The same, without touching its clock (TTL, TYPE, EXISTS, OBJECT). */
+/* The same, without touching its clock or telling of a miss (OBJECT, MEMORY USAGE). */
 const struct entry *call_peek(struct call *call, uint32_t index);
+/* The same, and a miss is told as an event (EXISTS, TYPE, TTL). */
+const struct entry *call_read_untouched(struct call *call, uint32_t index);
+/* Somebody is told, as an event, that it is not there: by call_read too. */
+void call_missed(struct call *call, uint32_t index);
 /* Find it for changing it (see database.h). */
 struct spot call_locate(struct call *call, uint32_t index);
 bool call_locate_type(struct call *call, uint32_t index, enum value_type type, struct spot *spot);
@@ -95,6 +99,9 @@ struct spot call_locate_key(struct call *call, struct database *db, const struct
 /* Find a collection for reading: false after a WRONGTYPE reply; *object is NULL when absent, else
  * it is in `room` or the keyspace's own, valid until the keyspace is changed. */
 bool call_read_object(struct call *call, uint32_t index, enum value_type type,
+                      union object_room *room, const struct object **object);
+/* The same for a look before a change, which is neither a hit nor a miss. */
+bool call_look_object(struct call *call, uint32_t index, enum value_type type,
                       union object_room *room, const struct object **object);
 /* Begin changing a collection, an empty one when the key is absent: false after a WRONGTYPE reply.
  * To be ended by edit_end (keyspace/edit.h), then call_changed. */

@@ -3,7 +3,7 @@
 
     events.py --seed 7 --commands 100000 --ours "build/redstart server" --peer redis-server
 
-Both servers have notify-keyspace-events KEA and n; a third connection listens to all channels of events, and after
+Both servers have notify-keyspace-events KEA, m and n; a third connection listens to all channels of events, and after
 each command to a mark that is published behind it. What may differ stands in KNOWN, with its reason. The commands are
 those of generator.py; a difference is printed with the commands of the same round that had a key in common with it.
 """
@@ -32,9 +32,13 @@ def without(events, *left_out):
     return [name for name in names(events) if name not in left_out]
 
 
+def misses(events):
+    return [event for event in events if b"keymiss" in (event[1].split(b":", 1)[1], event[2])]
+
+
 KNOWN = [  # (names of commands, None for all, function of our events and the peer's, reason)
     (
-        (b"SET",), lambda ours, peer: names(ours)[-1:] in ([], [b"del"]) and names(peer)[-2:] == [b"set", b"expire"],
+        (b"SET",), lambda ours, peer: names(ours)[-1:] in ([], [b"del"], [b"keymiss"]) and names(peer)[-2:] == [b"set", b"expire"],
         "7.0 keeps a key whose time is over until somebody asks; newer ones remove it at once",
     ),
     (
@@ -50,6 +54,22 @@ KNOWN = [  # (names of commands, None for all, function of our events and the pe
         "which consumers there are follows from the same",
     ),
     (
+        (b"SORT", b"SORT_RO"), lambda ours, peer: sorted(ours) == sorted(peer),
+        "BY and GET look for keys in the order in which a set happens to be kept",
+    ),
+    (
+        (b"XREAD",), lambda ours, peer: set(ours) == set(peer) == set(misses(peer)),
+        "7.0 looks twice for a key that is absent",
+    ),
+    (
+        (b"XCLAIM", b"XAUTOCLAIM"), lambda ours, peer: not ours and peer == misses(peer),
+        "7.0 looks for the key before it reads the numbers",
+    ),
+    (
+        (b"ZRANK", b"ZREVRANK"), lambda ours, peer: not peer and ours == misses(ours),
+        "WITHSCORE is newer",
+    ),
+    (
         None, lambda ours, peer: b"expired" in names(peer) and without(ours, b"new") == without(peer, b"expired", b"new"),
         "a key that was set with a time that is over expires later in 7.0",
     ),
@@ -62,7 +82,7 @@ class Events(Differential):
 
     def listen(self):
         self.reset()
-        settings = [(b"CONFIG", b"SET", b"notify-keyspace-events", b"KEAn"), (b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0")]
+        settings = [(b"CONFIG", b"SET", b"notify-keyspace-events", b"KEAmn"), (b"DEBUG", b"SET-ACTIVE-EXPIRE", b"0")]
         self.exchange(0, settings)
         for endpoint in self.both:
             endpoint.send(2, encode((b"RESET",)) + encode((b"PSUBSCRIBE", b"__key*__:*")) + encode((b"SUBSCRIBE", MARK)))

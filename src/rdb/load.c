@@ -398,11 +398,12 @@ static bool line_up(struct rdb_load *load, struct rdb_load_key *key) {
     key->frequency = load->frequency;
     key->name_size = load->key.size;
     key->hash = key_make(load->options.keyspace, buffer_bytes(&load->key)).hash;
-    buffer_clear(&key->text);
-    buffer_append(&key->text, load->key.data, load->key.size);
     bool waits = key->value.is_object || string.size <= COPIED_MAX;
+    buffer_clear(&key->text);
+    buffer_reserve(&key->text, 0); /* a name and a string of nothing have an address, too */
+    buffer_append(&key->text, load->key.data, load->key.size);
     if (waits && !key->value.is_object) {
-        buffer_reserve(&key->text, string.size); /* a name and a string of nothing have an address too */
+        buffer_reserve(&key->text, string.size);
         buffer_append(&key->text, string.data, string.size);
         key->value.string = bytes_make(key->text.data + key->name_size, string.size);
     }

@@ -4,11 +4,10 @@
  *     check=1a2b\r\n                                                        (one line)
  *
  * offset   of the journal, where the stretch begins
- * time     milliseconds since 1970, when it was written
- * bytes    of the stretch, whole commands and units, and their CRC-64
- * safe     bytes of this file that were on disk for sure when it was written
- * id       replication id of the history that the offset belongs to
- * check    CRC-16 of the line up to the comma before it
+ * time     milliseconds since 1970, when the last of it was committed; the first was in the same
+ * second bytes    of the stretch, whole commands and units, and their CRC-64 safe     bytes of this
+ * file that were on disk for sure when it was written id       replication id of the history that
+ * the offset belongs to check    CRC-16 of the line up to the comma before it
  *
  * Other servers skip lines that begin with #, and what they append is not announced: so what is
  * theirs is told from what a crash left of ours. A damage that lies before what a later line calls

@@ -11,13 +11,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { COPIED_MAX = 64 * 1024 };
+enum {
+    COPIED_MAX = 64 * 1024,
+    SECOND_MS = 1000,
+    GATHER_WEIGHT = 8,   /* of the past against the last fsync, in how long one takes */
+    GATHER_PERCENT = 88, /* of those who may come are enough: some think longer, or have gone */
+};
 
 struct aof_job {
     struct aof_job *next;
     struct aof *aof;
     struct buffer bytes;
     int64_t since_us;      /* when the first of them was appended */
+    int64_t time_ms;       /* wall clock's, when the last of them was; all in the same second */
     uint64_t end;          /* the journal's offset behind them */
     struct buffer removes; /* names, each with its zero, of files to remove first */
     char *opens;           /* begin the increment of this name first; NULL: go on. Owned */
@@ -148,11 +154,11 @@ static int write_counted(struct aof *aof, struct bytes bytes) {
     return write_all(aof->io, aof->disk.file, bytes);
 }
 
-static int write_announced(struct aof *aof, const struct aof_job *job, int64_t now_ms) {
+static int write_announced(struct aof *aof, const struct aof_job *job) {
     struct bytes bytes = buffer_bytes(&job->bytes);
     struct annotation annotation = {
         .offset = job->end - bytes.size,
-        .time_ms = now_ms,
+        .time_ms = job->time_ms,
         .bytes = bytes.size,
         .crc = crc64(0, bytes),
         .safe = job->safe,
@@ -169,10 +175,10 @@ static int write_announced(struct aof *aof, const struct aof_job *job, int64_t n
 }
 
 /* "#TS:1763712000": what aof-timestamp-enabled means in Redis. */
-static int write_timestamp(struct aof *aof, int64_t now_ms) {
+static int write_timestamp(struct aof *aof, const struct aof_job *job) {
     char text[64];
-    if (!aof->timestamps || aof->disk.stamped_s == now_ms / 1000) return 0;
-    aof->disk.stamped_s = now_ms / 1000;
+    if (!aof->timestamps || aof->disk.stamped_s == job->time_ms / SECOND_MS) return 0;
+    aof->disk.stamped_s = job->time_ms / SECOND_MS;
     int size = snprintf(text, sizeof text, "#TS:%lld\r\n", (long long)aof->disk.stamped_s);
     return write_counted(aof, bytes_make(text, (size_t)size));
 }
@@ -252,11 +258,11 @@ static int recover(struct aof *aof, const struct aof_job *job) {
 static int see_file(struct aof *aof, struct aof_job *job, int64_t now_ms) {
     struct io_file_status status;
     struct buffer path = {0};
-    if (aof->disk.seen_s == now_ms / 1000 && !job->recovers) return 0;
+    if (aof->disk.seen_s == now_ms / SECOND_MS && !job->recovers) return 0;
     aof_path(aof, aof->file_name, &path);
     job->is_gone = aof->io->operations->status(aof->io, path.data, &status) == -ENOENT;
     buffer_release(&path);
-    aof->disk.seen_s = now_ms / 1000;
+    aof->disk.seen_s = now_ms / SECOND_MS;
     return job->is_gone ? ENOENT : 0;
 }
 
@@ -268,8 +274,8 @@ static int work_on(struct aof *aof, struct aof_job *job) {
         error = open_increment(aof, job);
     else if (!error && (job->manifest || job->removes.size > 0))
         error = state(aof, job);
-    if (!error && job->bytes.size > 0) error = write_timestamp(aof, now_ms);
-    if (!error && job->bytes.size > 0) error = write_announced(aof, job, now_ms);
+    if (!error && job->bytes.size > 0) error = write_timestamp(aof, job);
+    if (!error && job->bytes.size > 0) error = write_announced(aof, job);
     if (!error && job->syncs) error = -aof->io->operations->sync(aof->io, aof->disk.file, true);
     if (!error && job->closes) {
         aof->io->operations->close(aof->io, aof->disk.file);
@@ -357,6 +363,24 @@ static int64_t oldest_us(const struct aof *aof) {
     return 0;
 }
 
+/* Those whose replies leave now will be back in a moment. What they write then should be synced
+ * together with what waits already, or two groups of clients alternate for ever and each fsync
+ * serves one of them. So the next one waits until nearly as much has come as was answered and waits
+ * together, but no longer than an fsync takes. Who writes alone never waits. */
+static void begin_gathering(struct aof *aof, int64_t now_us) {
+    int64_t took_us = now_us - aof->submitted_us;
+    aof->sync_took_us += (took_us - aof->sync_took_us) / GATHER_WEIGHT;
+    int64_t patience_us =
+        aof->sync_took_us < AOF_PATIENCE_US_MAX ? aof->sync_took_us : AOF_PATIENCE_US_MAX;
+    aof->gather_until_us = now_us + patience_us;
+    uint64_t expected = aof->appended - aof->synced_offset; /* with what was synced just now */
+    aof->gather_size = expected * GATHER_PERCENT / 100;
+}
+
+static bool is_gathering(const struct aof *aof, int64_t now_us) {
+    return now_us < aof->gather_until_us && aof->appended - aof->written < aof->gather_size;
+}
+
 static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     if (aof->error) log_notice(aof->log, "The AOF file can be written again");
     aof->error = 0;
@@ -370,6 +394,7 @@ static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     free_jobs(&aof->kept);
     aof->synced = aof->disk;
     if (job->syncs) {
+        begin_gathering(aof, now_us);
         aof->safe_size = aof->disk.size;
         aof->safe_offset = job->end;
     }
@@ -432,9 +457,10 @@ static bool is_due(const struct aof *aof, int64_t now_us) {
     if (aof->running) return false;
     if (aof->error && now_us < aof->retry_us) return false;
     if (!aof->first) return aof->kept && wants_sync(aof, now_us);
-    if (aof->policy == AOF_ALWAYS || aof->first != aof->last || aof->first->manifest ||
-        aof->first->removes.size > 0 || aof->first->closes)
+    if (aof->first != aof->last || aof->first->manifest || aof->first->removes.size > 0 ||
+        aof->first->closes)
         return true;
+    if (aof->policy == AOF_ALWAYS) return !is_gathering(aof, now_us);
     return aof->first->bytes.size >= AOF_GATHER_MAX || now_us - aof->submitted_us >= AOF_GATHER_US;
 }
 
@@ -474,6 +500,7 @@ int64_t aof_due_us(const struct aof *aof) {
     }
     if (aof->error) return aof->retry_us;
     if (aof->first && (aof->first != aof->last || aof->first->manifest)) return 0;
+    if (aof->first && aof->policy == AOF_ALWAYS) return aof->gather_until_us;
     if (aof->first) return aof->submitted_us + AOF_GATHER_US;
     if (aof->kept) return aof->synced_us + AOF_SYNC_US;
     return INT64_MAX;
@@ -483,7 +510,12 @@ static void consume(void *context, uint64_t offset, struct bytes bytes) {
     struct aof *aof = context;
     INVARIANT(offset == aof->appended);
     struct aof_job *job = aof->last;
-    if (!job || job->closes || job->bytes.size >= AOF_STRETCH_MAX) job = add_job(aof);
+    int64_t time_ms = io_wall_us(aof->io) / 1000;
+    bool is_full =
+        job && job->bytes.size > 0 &&
+        (job->bytes.size >= AOF_STRETCH_MAX || job->time_ms / SECOND_MS != time_ms / SECOND_MS);
+    if (!job || job->closes || is_full) job = add_job(aof);
+    job->time_ms = time_ms;
     if (job->bytes.size == 0) job->since_us = io_monotonic_us(aof->io);
     if (aof->waiting_since_us == 0) aof->waiting_since_us = job->since_us;
     buffer_append(&job->bytes, bytes.data, bytes.size);

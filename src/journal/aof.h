@@ -7,7 +7,7 @@
  * What the journal commits gathers in `pending`; when no job is under way and it is time, all of it
  * goes to a worker in one job: write, then fsync when the policy asks for it. Turns that commit
  * meanwhile gather for the next job, so that one fsync serves them all, and the engine waits for
- * none.
+ * none. With `always` the next job waits a moment for those whom the last one has answered.
  *
  * The horizon. With `always` it is what is on disk. With `everysec` it is open, until bytes have
  * waited for the disk for two seconds: then those who write wait for theirs. With `no` it is open.
@@ -15,8 +15,9 @@
  * When the disk fails, the job takes back what it wrote in part, and everything is kept and tried
  * again every second; the engine refuses writes meanwhile (aof_failing).
  *
- * Each job's bytes are announced by an annotation (annotation.h). Owns the folder's manifest and
- * the open file. */
+ * Each job's bytes are announced by an annotation (annotation.h), with the time at which they were
+ * committed, and all of them in the same second, however late the disk is. Owns the folder's
+ * manifest and the open file. */
 #ifndef REDSTART_JOURNAL_AOF_H
 #define REDSTART_JOURNAL_AOF_H
 
@@ -29,10 +30,10 @@
 enum aof_policy { AOF_NO, AOF_EVERYSEC, AOF_ALWAYS };
 
 enum {
-    AOF_STRETCH_MAX = 1 << 20, /* bytes between annotations, about */
-    AOF_STRETCH_MS = 1000,
+    AOF_STRETCH_MAX = 1 << 20,   /* bytes between annotations, about */
     AOF_GATHER_US = 1000,        /* least time between jobs, but with `always` */
     AOF_GATHER_MAX = 256 * 1024, /* bytes that do not wait for it */
+    AOF_PATIENCE_US_MAX = 4000,  /* with `always`, for those who were just answered */
     AOF_SYNC_US = 1000000,       /* everysec */
     AOF_LAG_US = 2000000,        /* longest wait for the disk that is not passed on to writers */
     AOF_RETRY_US = 1000000,
@@ -71,6 +72,9 @@ struct aof {
     uint64_t safe_offset;                      /* before it all is on disk for sure */
     int64_t waiting_since_us; /* the oldest byte that is not on disk is so old; 0: none */
     int64_t submitted_us, synced_us;
+    int64_t sync_took_us;    /* as a rule, from the submission to its `done` */
+    int64_t gather_until_us; /* with `always`: until then the next job waits for so many bytes */
+    uint64_t gather_size;
     int64_t retry_us; /* when to try again what failed */
     int error;        /* errno of the last try; 0: it was good */
     bool is_gone;     /* the file was removed, or its folder: nobody would find what is written */

@@ -249,7 +249,7 @@ static void test_power_failures(void **state) {
             end_trouble(world);
             if (gentle) {
                 aof_stop(&world->aof);
-                simulation_run_for(world->simulation, 10000000);
+                simulation_run_for(world->simulation, 30000000); /* a job has up to five syncs */
                 assert_int_equal(world->aof.synced_offset, world->journal.offset);
             }
             uint64_t least = gentle ? world->next : policy == AOF_NO ? base : sure(world);
@@ -277,7 +277,95 @@ static void test_power_failures(void **state) {
     }
 }
 
+/* ---- who is synced together ---- */
+
+static void append_one(struct world *world) {
+    static const struct bytes words[] = {BYTES("SET"), BYTES("key"), BYTES("value")};
+    journal_append(&world->journal, 0, words, 3);
+    journal_commit(&world->journal);
+    aof_step(&world->aof, io_monotonic_us(world->host));
+}
+
+/* Time passes for an engine that is called when it wants to be. */
+static void pass_time(struct world *world) {
+    simulation_run_for(world->simulation, 10);
+    aof_step(&world->aof, io_monotonic_us(world->host));
+}
+
+static void await_sync(struct world *world) {
+    while (!aof_is_clean(&world->aof))
+        pass_time(world);
+}
+
+/* A disk and a log in which some have been synced already, so that it is known how long one takes.
+ */
+static struct world *open_synced_world(uint64_t seed) {
+    struct world *world = malloc(sizeof *world);
+    begin_world(world, seed);
+    open_aof(world, AOF_ALWAYS);
+    assert_int_equal(aof_start(&world->aof, 0), 0);
+    simulation_set_turn(world->host, turn, world);
+    for (int i = 0; i < 100; i++) {
+        append_one(world);
+        await_sync(world);
+    }
+    return world;
+}
+
+/* One writer in a thousand turns: none of its changes waits for others. */
+static void test_alone(void **state) {
+    (void)state;
+    struct world *world = open_synced_world(1);
+    for (int i = 0; i < 1000; i++) {
+        append_one(world);
+        assert_non_null(world->aof.running);
+        await_sync(world);
+        assert_int_equal(world->journal.horizon, world->journal.offset);
+    }
+    end_world(world);
+    simulation_close(world->simulation);
+    free(world);
+}
+
+/* Two groups of writers, one of which was answered just now, become one; who stays away keeps the
+ * others waiting no longer than an fsync takes. */
+static void test_together(void **state) {
+    (void)state;
+    struct world *world = open_synced_world(2);
+    struct aof *aof = &world->aof;
+    for (int round = 0; round < 100; round++) {
+        append_one(world); /* alone: nobody else is expected */
+        await_sync(world);
+        append_one(world);
+        uint64_t first = aof->appended;
+        append_one(world); /* while the first is being synced */
+        while (aof->synced_offset < first)
+            simulation_run_for(world->simulation, 1);
+        assert_null(aof->running);
+        assert_int_equal(aof->written, first);
+        int64_t answered_us = io_monotonic_us(world->host);
+        if (round % 2 == 0) {
+            append_one(world);
+            assert_non_null(aof->running); /* all are there */
+        } else {
+            while (!aof->running)
+                pass_time(world);
+            int64_t waited_us = io_monotonic_us(world->host) - answered_us;
+            assert_in_range(waited_us, 1, aof->sync_took_us + 100);
+        }
+        await_sync(world);
+        assert_int_equal(world->journal.horizon, world->journal.offset);
+    }
+    end_world(world);
+    simulation_close(world->simulation);
+    free(world);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_power_failures)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_power_failures),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_together),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -513,7 +513,8 @@ CONNECTION = spoiled_table(
         (0.7, lambda g: (b"PING", g.value())),
         (0.7, lambda g: (b"ECHO", g.value())),
         (1.2, lambda g: (b"SELECT", g.database())),
-        (0.4, lambda g: (g.one((b"FOO", b"foo", b"get\x00", b"", b"a\r\nb", b"SETT", b"x" * 140)), *g.keys(3))),
+        # Not a name of theirs with a zero byte behind: whether 7.0 finds it depends on its hash table's seed.
+        (0.4, lambda g: (g.one((b"FOO", b"foo", b"foo\x00", b"", b"a\r\nb", b"SETT", b"x" * 140)), *g.keys(3))),
         (0.2, lambda g: (b"FOO", *(g.value() for _ in range(g.below(20))))),
     ]
 ) + [

@@ -59,11 +59,16 @@ def value(g, depth=0):
     ))  # fmt: skip
 
 
+def is_help(command):
+    """Its texts are our own: compared where the reply is not inside a script's."""
+    return len(command) > 1 and command[1].upper() == b"HELP"
+
+
 def called(g):
     """A command of another family: a script is not made for a script."""
     if not getattr(g, "is_in_script", False):
         g.is_in_script = True
-        candidates = [command for _ in range(20) for command in g.next() if command[0].upper() in CALLED]
+        candidates = [command for _ in range(20) for command in g.next() if command[0].upper() in CALLED and not is_help(command)]
         g.is_in_script = False
         if candidates:
             return candidates[0]

@@ -154,6 +154,8 @@ static void set_with_options(struct call *call) {
     }
     if (options.keep_ttl && spot.entry) expiry = entry_expiry(spot.entry);
     if (options.expiry.unit && is_past(call, expiry)) {
+        /* Set and gone at once: who watches an absent key has missed something all the same. */
+        if (!spot.entry) call_changed_uncounted(call, call->database, key.name);
         remove_past(call, &key, &spot);
     } else {
         put_argument(call, &key, &spot, 2, expiry);

@@ -188,6 +188,12 @@ class Generator:
         return commands
 
 
+def not_an_integer(generator, command):
+    """7.0 reads a directive's memory up to a zero byte and takes what stands there; it is refused here."""
+    wrong = generator.one(NOT_INTEGERS)
+    return wrong.strip(b"\x00") if command[0].upper() == b"CONFIG" else wrong
+
+
 def spoil(generator, command):
     """Sometimes too few or too many arguments, a wrong one, or another case of the name."""
     dice = generator.uniform()
@@ -200,7 +206,7 @@ def spoil(generator, command):
     elif dice < 0.96:
         command.append(generator.value()[:20])
     elif dice < 0.97 and len(command) > 1:
-        command[1 + generator.below(len(command) - 1)] = generator.one(NOT_INTEGERS)
+        command[1 + generator.below(len(command) - 1)] = not_an_integer(generator, command)
     elif dice < 0.98 and len(command) > 1:
         at = 1 + generator.below(len(command) - 1)
         command.insert(at, command[at])

@@ -49,6 +49,12 @@ def place(g):
     return (b"#" if g.chance(0.3) else b"") + offset(g)
 
 
+def far_integer(g):
+    """Not so low that what 7.0 subtracts overflows: it then saturates at the other end (SET, OVERFLOW SAT)."""
+    value = g.integer()
+    return b"-4611686018427387904" if value.startswith(b"-9223372036854775") else value
+
+
 def make_bitfield(g):
     steps = []
     for _ in range(g.below(5)):
@@ -56,7 +62,7 @@ def make_bitfield(g):
         if dice < 0.35:
             steps += [b"GET", field(g), place(g)]
         elif dice < 0.6:
-            steps += [b"SET", field(g), place(g), g.integer() if g.chance(0.5) else b"%d" % g.below(300)]
+            steps += [b"SET", field(g), place(g), far_integer(g) if g.chance(0.5) else b"%d" % g.below(300)]
         elif dice < 0.85:
             steps += [b"INCRBY", field(g), place(g), g.integer() if g.chance(0.5) else b"%d" % (g.below(300) - 150)]
         else:

@@ -179,6 +179,13 @@ def test_a_thousand_keys_watched(connection, server):
         assert isinstance(reply, NullArray) if changed else reply == [b"PONG"]
 
 
+def test_an_absent_key_that_is_set_and_gone_at_once(connection):
+    connection.call_ok("WATCH", "key")
+    connection.call_ok("SET", "key", "x", "PXAT", "1")
+    connection.call("MULTI")
+    assert isinstance(connection.call("EXEC"), NullArray)
+
+
 # CLIENT
 
 

@@ -15,13 +15,6 @@ static int shown(struct bytes text) {
     return text.size < 128 ? (int)text.size : 128;
 }
 
-/* More words than an optional one. */
-static void error_arguments(struct call *call) {
-    call_error(call,
-               "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try ACL HELP.",
-               shown(call->argv[1]), call->argv[1].data);
-}
-
 /* ---- what users are ---- */
 
 void command_acl_whoami(struct call *call) {
@@ -178,7 +171,7 @@ static bool is_in(const struct command *command, uint32_t category) {
 void command_acl_cat(struct call *call) {
     const struct command_set *set = call->server->commands;
     if (call->argc > 3) {
-        error_arguments(call);
+        call_error_subcommand_words(call);
         return;
     }
     if (call->argc == 2) {
@@ -207,7 +200,7 @@ void command_acl_genpass(struct call *call) {
     char text[BITS_MAX / 4];
     int64_t bits = BITS;
     if (call->argc > 3) {
-        error_arguments(call);
+        call_error_subcommand_words(call);
         return;
     }
     if (call->argc == 3 && !call_parse_i64(call, 2, &bits, NULL)) return;
@@ -299,7 +292,7 @@ void command_acl_log(struct call *call) {
     enum { SHOWN = 10 };
     int64_t wanted = SHOWN, count = 0;
     if (call->argc > 3) {
-        error_arguments(call);
+        call_error_subcommand_words(call);
         return;
     }
     if (call_argument_is(call, 2, "reset")) {

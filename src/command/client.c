@@ -103,10 +103,7 @@ void command_client_pause(struct call *call) {
     enum server_pause what = SERVER_PAUSE_ALL;
     int64_t timeout_ms, until_ms;
     if (call->argc > 4) {
-        call_error(call,
-                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                   "CLIENT HELP.",
-                   (int)call->argv[1].size, call->argv[1].data);
+        call_error_subcommand_words(call);
         return;
     }
     if (call->argc == 4) {
@@ -141,10 +138,7 @@ void command_client_unblock(struct call *call) {
     int64_t id;
     bool with_error = false;
     if (call->argc > 4) {
-        call_error(call,
-                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
-                   "CLIENT HELP.",
-                   (int)call->argv[1].size, call->argv[1].data);
+        call_error_subcommand_words(call);
         return;
     }
     if (call->argc == 4) {

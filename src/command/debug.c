@@ -13,7 +13,6 @@
 #include <stdio.h>
 
 enum {
-    SUBCOMMAND_SHOWN_MAX = 128,
     LOG_SHOWN_MAX = LOG_LINE_MAX - 64,
     ARGUMENTS_ANY = -1,
 };
@@ -198,7 +197,5 @@ void command_debug(struct call *call) {
         subcommand->handler(call);
         return;
     }
-    call_error(
-        call, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
-        (int)(name.size < SUBCOMMAND_SHOWN_MAX ? name.size : SUBCOMMAND_SHOWN_MAX), name.data);
+    call_error_subcommand_words(call);
 }

@@ -60,16 +60,10 @@ void command_function_delete(struct call *call) {
     reply_ok(call->reply);
 }
 
-static void call_error_arguments(struct call *call) {
-    call_error(call,
-               "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try FUNCTION HELP.",
-               (int)call->argv[1].size, call->argv[1].data);
-}
-
 void command_function_flush(struct call *call) {
     bool in_background = call->server->config->lazyfree_lazy_user_flush;
     if (call->argc > 3) {
-        call_error_arguments(call);
+        call_error_subcommand_words(call);
         return;
     }
     if (call->argc == 3 && call_argument_is(call, 2, "sync")) {
@@ -135,7 +129,7 @@ static bool parse_policy(struct call *call, enum function_policy *policy) {
 void command_function_restore(struct call *call) {
     enum function_policy policy;
     if (call->argc > 4) {
-        call_error_arguments(call);
+        call_error_subcommand_words(call);
         return;
     }
     struct bytes payload = call->argv[2];

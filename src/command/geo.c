@@ -95,28 +95,17 @@ static bool parse_add(struct call *call, struct add *add) {
 
 void command_geoadd(struct call *call) {
     struct add add = {0};
-    struct edit edit;
+    struct zset_adding adding;
     struct geo_place place;
-    struct sorted_set_limits limits = zset_limits(call);
-    int64_t added = 0, updated = 0;
     if (!parse_add(call, &add)) return;
     for (uint32_t i = add.first; i < call->argc; i += 3)
         if (!geo_parse_place(call, i, &place)) return;
-    if (!call_edit(call, 1, VALUE_SORTED_SET, &edit)) return;
+    if (!zset_add_begin(call, &adding, add.conditions)) return;
     for (uint32_t i = add.first; i < call->argc; i += 3) {
-        struct item member = item_make(call->argv[i + 2]);
         geo_parse_place(call, i, &place);
-        double score = (double)geo_encode(&place);
-        enum sorted_set_outcome outcome =
-            sorted_set_add(zset_of(&edit), &member, &score, add.conditions, &limits);
-        added += outcome == SORTED_SET_ADDED;
-        updated += outcome == SORTED_SET_UPDATED;
+        zset_add(&adding, call->argv[i + 2], (double)geo_encode(&place));
     }
-    if (added + updated > 0)
-        zset_end_changed(call, &edit, "zadd");
-    else
-        edit_end(&edit);
-    reply_integer(call->reply, add.count_changed ? added + updated : added);
+    zset_add_end(call, &adding, add.count_changed);
 }
 
 /* ---- members ---- */

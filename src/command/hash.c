@@ -23,15 +23,7 @@ void command_hmget(struct call *call) {
     union object_room room;
     const struct hash *hash;
     if (!hash_read(call, 1, &room, &hash)) return;
-    reply_array(call->reply, call->argc - 2);
-    for (uint32_t i = 2; i < call->argc; i++) {
-        struct record record;
-        struct item field = item_make(call->argv[i]);
-        if (hash_find_alive(call, hash, &field, &record))
-            reply_item(call->reply, &record.value);
-        else
-            reply_null(call->reply);
-    }
+    hash_reply_values(call, hash, 2, call->argc - 2);
 }
 
 void command_hexists(struct call *call) {

@@ -30,6 +30,18 @@ static void count_record(void *context, const struct record *record) {
     if (record->expiry > alive->now_ms) alive->count++;
 }
 
+void hash_reply_values(struct call *call, const struct hash *hash, uint32_t first, uint32_t count) {
+    reply_array(call->reply, count);
+    for (uint32_t i = first; i < first + count; i++) {
+        struct record record;
+        struct item field = item_make(call->argv[i]);
+        if (hash_find_alive(call, hash, &field, &record))
+            reply_item(call->reply, &record.value);
+        else
+            reply_null(call->reply);
+    }
+}
+
 uint64_t hash_count_alive(const struct call *call, const struct hash *hash) {
     if (!hash) return 0;
     if (likely(hash_next_expiry(hash) > call->now_ms)) return hash_count(hash);

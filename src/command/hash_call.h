@@ -12,6 +12,8 @@ bool hash_read(struct call *call, uint32_t index, union object_room *room,
 /* Find a field that is not over. `hash` may be NULL. */
 bool hash_find_alive(const struct call *call, const struct hash *hash, const struct item *field,
                      struct record *out);
+/* An array of the values of the fields that stand in these arguments; null for those not there. */
+void hash_reply_values(struct call *call, const struct hash *hash, uint32_t first, uint32_t count);
 /* Fields that are not over. */
 uint64_t hash_count_alive(const struct call *call, const struct hash *hash);
 

@@ -252,19 +252,6 @@ static bool parse_options(struct call *call, bool setting, struct options *optio
     return true;
 }
 
-static void reply_values(struct call *call, const struct hash *hash, uint32_t first,
-                         uint32_t count) {
-    reply_array(call->reply, count);
-    for (uint32_t i = first; i < first + count; i++) {
-        struct record record;
-        struct item field = item_make(call->argv[i]);
-        if (hash_find_alive(call, hash, &field, &record))
-            reply_item(call->reply, &record.value);
-        else
-            reply_null(call->reply);
-    }
-}
-
 void command_hgetex(struct call *call) {
     struct options options;
     struct hash_edit edit;
@@ -274,7 +261,7 @@ void command_hgetex(struct call *call) {
     if (!parse_options(call, false, &options)) return;
     if (!hash_parse_fields(call, options.fields, 1, &first, &count)) return;
     if (!hash_read(call, 1, &room, &hash)) return;
-    reply_values(call, hash, first, count);
+    hash_reply_values(call, hash, first, count);
     if (!hash || (!options.expires && !options.persist)) return;
     if (!hash_edit_begin(call, &edit)) return;
     const char *event = NULL;
@@ -317,7 +304,7 @@ void command_hgetdel(struct call *call) {
     uint32_t first, count;
     if (!hash_parse_fields(call, 2, 1, &first, &count)) return;
     if (!hash_read(call, 1, &room, &hash)) return;
-    reply_values(call, hash, first, count);
+    hash_reply_values(call, hash, first, count);
     if (!hash || !hash_edit_begin(call, &edit)) return;
     bool any = delete_fields(call, &edit, first, count, 1);
     hash_edit_end(call, &edit, any ? "hdel" : NULL);

@@ -37,25 +37,24 @@ static void reply_field_text(struct reply *reply, const char *name, const char *
     reply_bulk_text(reply, text);
 }
 
+/* How a key is looked for: of this type, with so many fields, which follow. */
+static void reply_search(struct reply *reply, const char *type, uint32_t fields) {
+    reply_field_text(reply, "type", type);
+    reply_bulk_text(reply, "spec");
+    reply_map(reply, fields);
+}
+
 static void reply_key_begin(struct reply *reply, const struct command_key_spec *spec) {
     reply_bulk_text(reply, "begin_search");
     reply_map(reply, 2);
     switch ((enum command_key_begin)spec->begin) {
-    case COMMAND_KEY_BEGIN_UNKNOWN:
-        reply_field_text(reply, "type", "unknown");
-        reply_bulk_text(reply, "spec");
-        reply_map(reply, 0);
-        break;
+    case COMMAND_KEY_BEGIN_UNKNOWN: reply_search(reply, "unknown", 0); break;
     case COMMAND_KEY_BEGIN_INDEX:
-        reply_field_text(reply, "type", "index");
-        reply_bulk_text(reply, "spec");
-        reply_map(reply, 1);
+        reply_search(reply, "index", 1);
         reply_field_integer(reply, "index", spec->index);
         break;
     case COMMAND_KEY_BEGIN_KEYWORD:
-        reply_field_text(reply, "type", "keyword");
-        reply_bulk_text(reply, "spec");
-        reply_map(reply, 2);
+        reply_search(reply, "keyword", 2);
         reply_field_text(reply, "keyword", spec->keyword);
         reply_field_integer(reply, "startfrom", spec->index);
         break;
@@ -66,23 +65,15 @@ static void reply_key_find(struct reply *reply, const struct command_key_spec *s
     reply_bulk_text(reply, "find_keys");
     reply_map(reply, 2);
     switch ((enum command_key_find)spec->find) {
-    case COMMAND_KEY_FIND_UNKNOWN:
-        reply_field_text(reply, "type", "unknown");
-        reply_bulk_text(reply, "spec");
-        reply_map(reply, 0);
-        break;
+    case COMMAND_KEY_FIND_UNKNOWN: reply_search(reply, "unknown", 0); break;
     case COMMAND_KEY_FIND_RANGE:
-        reply_field_text(reply, "type", "range");
-        reply_bulk_text(reply, "spec");
-        reply_map(reply, 3);
+        reply_search(reply, "range", 3);
         reply_field_integer(reply, "lastkey", spec->last);
         reply_field_integer(reply, "keystep", spec->step);
         reply_field_integer(reply, "limit", spec->limit);
         break;
     case COMMAND_KEY_FIND_KEYNUM:
-        reply_field_text(reply, "type", "keynum");
-        reply_bulk_text(reply, "spec");
-        reply_map(reply, 3);
+        reply_search(reply, "keynum", 3);
         reply_field_integer(reply, "keynumidx", spec->number_index);
         reply_field_integer(reply, "firstkey", spec->first);
         reply_field_integer(reply, "keystep", spec->step);

@@ -108,11 +108,7 @@ static void list_name(void *context, struct bytes name) {
 static void list(struct call *call, enum pubsub_kind kind) {
     struct listing listing = {NULL, call->argc == 3 ? &call->argv[2] : NULL, 0};
     if (call->argc > 3) {
-        struct bytes word = call->argv[1];
-        call_error(call,
-                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB "
-                   "HELP.",
-                   (int)(word.size < 128 ? word.size : 128), word.data);
+        call_error_subcommand_words(call);
         return;
     }
     pubsub_each(call->server, kind, list_name, &listing);

@@ -24,10 +24,7 @@ void command_slowlog_get(struct call *call) {
     const struct slowlog *slowlog = &call->server->insight.slowlog;
     int64_t wanted = DEFAULT_COUNT;
     if (call->argc > 3) {
-        call_error(call,
-                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try SLOWLOG "
-                   "HELP.",
-                   (int)call->argv[1].size, call->argv[1].data);
+        call_error_subcommand_words(call);
         return;
     }
     if (call->argc == 3 && !call_parse_range(call, 2, -1, INT64_MAX, &wanted,

@@ -96,23 +96,11 @@ static bool parse_scores(struct call *call, const struct add_options *options, d
 }
 
 static void add_pairs(struct call *call, const struct add_options *options, const double *scores) {
-    struct sorted_set_limits limits = zset_limits(call);
-    struct edit edit;
-    int64_t added = 0, updated = 0;
-    if (!call_edit(call, 1, VALUE_SORTED_SET, &edit)) return;
-    for (uint32_t i = 0; i < options->pairs; i++) {
-        double score = scores[i];
-        struct item member = item_make(call->argv[options->first + 2 * i + 1]);
-        enum sorted_set_outcome outcome =
-            sorted_set_add(zset_of(&edit), &member, &score, options->conditions, &limits);
-        added += outcome == SORTED_SET_ADDED;
-        updated += outcome == SORTED_SET_UPDATED;
-    }
-    if (added + updated > 0)
-        zset_end_changed(call, &edit, "zadd");
-    else
-        edit_end(&edit);
-    reply_integer(call->reply, options->count_changed ? added + updated : added);
+    struct zset_adding adding;
+    if (!zset_add_begin(call, &adding, options->conditions)) return;
+    for (uint32_t i = 0; i < options->pairs; i++)
+        zset_add(&adding, call->argv[options->first + 2 * i + 1], scores[i]);
+    zset_add_end(call, &adding, options->count_changed);
 }
 
 void command_zadd(struct call *call) {

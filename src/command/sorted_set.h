@@ -13,6 +13,18 @@ bool zset_read(struct call *call, uint32_t index, union object_room *room,
 static inline struct sorted_set *zset_of(const struct edit *edit) {
     return (struct sorted_set *)edit->object;
 }
+/* Adding members one by one, and what came of it. */
+struct zset_adding {
+    struct edit edit; /* of argument 1, begun */
+    struct sorted_set_limits limits;
+    unsigned conditions;
+    int64_t added, updated;
+};
+/* False after an error reply. */
+bool zset_add_begin(struct call *call, struct zset_adding *adding, unsigned conditions);
+void zset_add(struct zset_adding *adding, struct bytes member, double score);
+/* The event, and the reply: how many were added, or `count_changed` too. */
+void zset_add_end(struct call *call, struct zset_adding *adding, bool count_changed);
 /* End a change of argument 1: edit_end, the event, and "del" when nothing is left. */
 void zset_end_changed(struct call *call, struct edit *edit, const char *event);
 /* Give the key of the argument this result, built apart, which is used up; the reply is its count.

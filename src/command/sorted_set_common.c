@@ -75,3 +75,29 @@ void zset_reply_span(struct call *call, const struct sorted_set *set,
 uint64_t zset_random_below(struct call *call, uint64_t limit) {
     return (uint64_t)(((unsigned __int128)call_random(call) * limit) >> 64);
 }
+
+/* ---- adding ---- */
+
+bool zset_add_begin(struct call *call, struct zset_adding *adding, unsigned conditions) {
+    adding->limits = zset_limits(call);
+    adding->conditions = conditions;
+    adding->added = adding->updated = 0;
+    return call_edit(call, 1, VALUE_SORTED_SET, &adding->edit);
+}
+
+void zset_add(struct zset_adding *adding, struct bytes member, double score) {
+    struct item item = item_make(member);
+    enum sorted_set_outcome outcome =
+        sorted_set_add(zset_of(&adding->edit), &item, &score, adding->conditions, &adding->limits);
+    adding->added += outcome == SORTED_SET_ADDED;
+    adding->updated += outcome == SORTED_SET_UPDATED;
+}
+
+void zset_add_end(struct call *call, struct zset_adding *adding, bool count_changed) {
+    int64_t changed = adding->added + adding->updated;
+    if (changed > 0)
+        zset_end_changed(call, &adding->edit, "zadd");
+    else
+        edit_end(&adding->edit);
+    reply_integer(call->reply, count_changed ? changed : adding->added);
+}

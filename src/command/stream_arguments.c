@@ -160,13 +160,6 @@ bool stream_wants_effects(const struct call *call) {
     return journal_active(&call->server->journal);
 }
 
-void stream_error_subcommand(struct call *call, const char *container) {
-    enum { SHOWN_MAX = 128 };
-    struct bytes word = call->argv[1];
-    call_error(call, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
-               (int)(word.size < SHOWN_MAX ? word.size : SHOWN_MAX), word.data, container);
-}
-
 /* ---- policies ---- */
 
 static const char *const reference_words[] = {

@@ -51,9 +51,6 @@ struct stream_limits stream_limits_of(const struct call *call);
 /* Would anyone read what call_effect says? */
 bool stream_wants_effects(const struct call *call);
 
-/* ERR unknown subcommand or wrong number of arguments for 'x'. Try XGROUP HELP. */
-void stream_error_subcommand(struct call *call, const char *container);
-
 /* A word KEEPREF, DELREF or ACKED. */
 bool stream_references_parse(struct bytes word, enum stream_references *references);
 const char *stream_references_word(enum stream_references references);

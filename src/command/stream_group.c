@@ -26,12 +26,12 @@ static bool parse_group_options(struct call *call, uint32_t first, bool creates,
                 return false;
             }
         } else {
-            stream_error_subcommand(call, "XGROUP");
+            call_error_subcommand_words(call);
             return false;
         }
     }
     if (call->argc > (creates ? CREATE_MAX : SET_ID_MAX)) {
-        stream_error_subcommand(call, "XGROUP");
+        call_error_subcommand_words(call);
         return false;
     }
     return true;

@@ -147,7 +147,7 @@ void command_xinfo_stream(struct call *call) {
     }
     bool counted = call->argc == COUNT_ARGUMENTS && call_argument_is(call, 4, "count");
     if (!call_argument_is(call, 3, "full") || (call->argc != FULL_ARGUMENTS && !counted)) {
-        stream_error_subcommand(call, "XINFO");
+        call_error_subcommand_words(call);
         return;
     }
     if (counted && !call_parse_i64(call, 5, &count, NULL)) return;

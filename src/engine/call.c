@@ -83,15 +83,25 @@ void call_error_arity(struct call *call) {
     call_error(call, "ERR wrong number of arguments for '%.*s' command", (int)name.size, name.data);
 }
 
-void call_error_subcommand(struct call *call) {
+/* `format` has places for the subcommand and its container, in upper case. */
+static void error_with_help(struct call *call, const char *format) {
     struct bytes name = call->argv[0], sub = call->argv[1];
     char upper[SHOWN_MAX];
     size_t size = name.size < sizeof upper ? name.size : sizeof upper;
     for (size_t i = 0; i < size; i++)
         upper[i] =
             name.data[i] >= 'a' && name.data[i] <= 'z' ? (char)(name.data[i] - 32) : name.data[i];
-    call_error(call, "ERR unknown subcommand '%.*s'. Try %.*s HELP.",
-               (int)(sub.size < SHOWN_MAX ? sub.size : SHOWN_MAX), sub.data, (int)size, upper);
+    call_error(call, format, (int)(sub.size < SHOWN_MAX ? sub.size : SHOWN_MAX), sub.data,
+               (int)size, upper);
+}
+
+void call_error_subcommand(struct call *call) {
+    error_with_help(call, "ERR unknown subcommand '%.*s'. Try %.*s HELP.");
+}
+
+void call_error_subcommand_words(struct call *call) {
+    error_with_help(call, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                          "%.*s HELP.");
 }
 
 /* ---- arguments ---- */

@@ -58,8 +58,9 @@ void call_error_wrong_type(struct call *call); /* WRONGTYPE ... */
 void call_error_no_key(struct call *call);     /* ERR no such key */
 void call_error_busy(struct call *call);       /* BUSY ... a script has been running for too long */
 void call_error_arity(struct call *call);      /* ERR wrong number of arguments for 'x' command */
+void call_error_subcommand(struct call *call); /* ERR unknown subcommand 'x'. Try Y HELP. */
 /* ERR unknown subcommand or wrong number of arguments for 'x'. Try Y HELP. */
-void call_error_subcommand(struct call *call);
+void call_error_subcommand_words(struct call *call);
 
 /* ---- arguments ---- */
 

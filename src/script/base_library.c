@@ -45,18 +45,18 @@ static int base_setmetatable(lua_State *lua) {
     return 1;
 }
 
-/* A table that cannot be changed is read through. */
-static void see_through(lua_State *lua, int index) {
-    if (!script_is_protected(lua, index)) return;
-    script_push_protected(lua, index);
-    lua_replace(lua, index);
+/* The first argument is a table; one that cannot be changed is read through. */
+static void take_table(lua_State *lua, int arguments) {
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    lua_settop(lua, arguments);
+    if (!script_is_protected(lua, 1)) return;
+    script_push_protected(lua, 1);
+    lua_replace(lua, 1);
 }
 
 static int base_rawget(lua_State *lua) {
-    luaL_checktype(lua, 1, LUA_TTABLE);
     luaL_checkany(lua, 2);
-    lua_settop(lua, 2);
-    see_through(lua, 1);
+    take_table(lua, 2);
     lua_rawget(lua, 1);
     return 1;
 }
@@ -72,9 +72,7 @@ static int base_rawset(lua_State *lua) {
 }
 
 static int base_next(lua_State *lua) {
-    luaL_checktype(lua, 1, LUA_TTABLE);
-    lua_settop(lua, 2);
-    see_through(lua, 1);
+    take_table(lua, 2);
     if (lua_next(lua, 1)) return 2;
     lua_pushnil(lua);
     return 1;
@@ -202,8 +200,14 @@ static int base_collectgarbage(lua_State *lua) {
     case COUNT:
         lua_pushnumber(lua, lua_gc(lua, LUA_GCCOUNT, 0) + lua_gc(lua, LUA_GCCOUNTB, 0) / 1024.0);
         return 1;
-    case STEP: lua_pushboolean(lua, lua_gc(lua, LUA_GCSTEP, argument)); return 1;
-    case COLLECT: lua_gc(lua, LUA_GCCOLLECT, 0); break;
+    case STEP:
+        lua_pushboolean(lua, lua_gc(lua, LUA_GCSTEP, argument));
+        script_poll(lua);
+        return 1;
+    case COLLECT:
+        lua_gc(lua, LUA_GCCOLLECT, 0);
+        script_poll(lua);
+        break;
     default: break; /* how the collector works is not for scripts to say */
     }
     lua_pushinteger(lua, option > STEP ? LUAI_GCPAUSE : 0);
@@ -242,12 +246,42 @@ static int list_remove(lua_State *lua) {
     script_refuse_protected(lua, 1);
     lua_rawgeti(lua, 1, at);
     for (; at < end; at++) {
+        if (at % ELEMENTS_PER_LOOK == 0) script_poll(lua);
         lua_rawgeti(lua, 1, at + 1);
         lua_rawseti(lua, 1, at);
     }
     lua_pushnil(lua);
     lua_rawseti(lua, 1, end);
     return 1;
+}
+
+/* Order of two elements, with the count of comparisons as upvalue. */
+static int list_less(lua_State *lua) {
+    double count = lua_tonumber(lua, lua_upvalueindex(1)) + 1;
+    if (count >= ELEMENTS_PER_LOOK) {
+        script_poll(lua);
+        count = 0;
+    }
+    lua_pushnumber(lua, count);
+    lua_replace(lua, lua_upvalueindex(1));
+    lua_pushboolean(lua, lua_lessthan(lua, 1, 2));
+    return 1;
+}
+
+/* Lua's own, as upvalue: long lists without an order of their own get one that looks at the clock.
+ */
+static int list_sort(lua_State *lua) {
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    lua_settop(lua, 2);
+    if (lua_isnil(lua, 2) && lua_objlen(lua, 1) > ELEMENTS_PER_LOOK) {
+        lua_pushinteger(lua, 0);
+        lua_pushcclosure(lua, list_less, 1);
+        lua_replace(lua, 2);
+    }
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, 2, 0);
+    return 0;
 }
 
 /* ---- random numbers ---- */
@@ -329,6 +363,9 @@ void script_replace_base(lua_State *lua) {
     replace(lua, "table", "remove", list_remove);
     replace(lua, "math", "random", math_random);
     replace(lua, "math", "randomseed", math_randomseed);
+    lua_getfield(lua, -1, "table");
+    wrap(lua, "sort", list_sort);
+    lua_pop(lua, 1);
     lua_getfield(lua, -1, "coroutine");
     wrap(lua, "resume", coroutine_resume);
     lua_pop(lua, 1);

@@ -143,7 +143,7 @@ static struct script *obtain(struct call *call, struct script_host *host, struct
 
 /* ---- EVAL ---- */
 
-static void push_words(lua_State *lua, const struct bytes *words, uint32_t count) {
+void script_push_words(lua_State *lua, const struct bytes *words, uint32_t count) {
     lua_createtable(lua, (int)count, 0);
     for (uint32_t i = 0; i < count; i++) {
         lua_pushlstring(lua, words[i].data, words[i].size);
@@ -156,17 +156,17 @@ static void set_arguments(struct call *call, struct script_vm *vm, uint32_t key_
     lua_State *lua = vm->lua;
     lua_rawgeti(lua, LUA_REGISTRYINDEX, vm->globals);
     lua_pushliteral(lua, "KEYS");
-    push_words(lua, call->argv + 3, key_count);
+    script_push_words(lua, call->argv + 3, key_count);
     lua_rawset(lua, -3);
     lua_pushliteral(lua, "ARGV");
-    push_words(lua, call->argv + 3 + key_count, call->argc - 3 - key_count);
+    script_push_words(lua, call->argv + 3 + key_count, call->argc - 3 - key_count);
     lua_rawset(lua, -3);
     lua_pop(lua, 1);
 }
 
-bool script_parse_key_count(struct call *call, uint32_t *count) {
+bool script_parse_key_count(struct call *call, uint32_t *count, const char *no_number) {
     int64_t number;
-    if (!call_parse_i64(call, 2, &number, NULL)) return false;
+    if (!call_parse_i64(call, 2, &number, no_number)) return false;
     if (number > (int64_t)call->argc - 3) {
         call_error(call, "ERR Number of keys can't be greater than number of args");
         return false;
@@ -209,7 +209,7 @@ void script_eval(struct call *call, bool by_digest, bool read_only) {
         call_error(call, "NOSCRIPT No matching script. Please use EVAL.");
         return;
     }
-    if (!script_parse_key_count(call, &key_count)) return;
+    if (!script_parse_key_count(call, &key_count, NULL)) return;
     if (by_digest) {
         script = script_cache_find_digest(&host->cache, call->argv[1]);
         if (!script) {

@@ -502,30 +502,6 @@ bool function_restore(struct server *server, struct bytes encoded, enum function
 
 /* ---- running ---- */
 
-static void push_words(lua_State *lua, const struct bytes *words, uint32_t count) {
-    lua_createtable(lua, (int)count, 0);
-    for (uint32_t i = 0; i < count; i++) {
-        lua_pushlstring(lua, words[i].data, words[i].size);
-        lua_rawseti(lua, -2, (int)i + 1);
-    }
-}
-
-/* False after an error reply. */
-static bool parse_key_count(struct call *call, uint32_t *count) {
-    int64_t number;
-    if (!call_parse_i64(call, 2, &number, "ERR Bad number of keys provided")) return false;
-    if (number > (int64_t)call->argc - 3) {
-        call_error(call, "ERR Number of keys can't be greater than number of args");
-        return false;
-    }
-    if (number < 0) {
-        call_error(call, "ERR Number of keys can't be negative");
-        return false;
-    }
-    *count = (uint32_t)number;
-    return true;
-}
-
 void function_call(struct call *call, bool read_only) {
     struct script_host *host = script_host_of(call->server);
     const struct function *function = find_function(registry_of(host), call->argv[1]);
@@ -535,7 +511,7 @@ void function_call(struct call *call, bool read_only) {
         call_error(call, "ERR Function not found");
         return;
     }
-    if (!parse_key_count(call, &key_count)) return;
+    if (!script_parse_key_count(call, &key_count, "ERR Bad number of keys provided")) return;
     bool out_of_memory;
     if (!script_may_run(call, function->flags, read_only, &out_of_memory)) return;
     struct script_run run = {
@@ -549,8 +525,8 @@ void function_call(struct call *call, bool read_only) {
     };
     lua_State *lua = host->functions->lua;
     lua_rawgeti(lua, LUA_REGISTRYINDEX, function->reference);
-    push_words(lua, call->argv + 3, key_count);
-    push_words(lua, call->argv + 3 + key_count, call->argc - 3 - key_count);
+    script_push_words(lua, call->argv + 3, key_count);
+    script_push_words(lua, call->argv + 3 + key_count, call->argc - 3 - key_count);
     script_execute(host, &run, 2);
 }
 

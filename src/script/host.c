@@ -35,16 +35,16 @@ struct source {
 
 static const char *read_source(lua_State *lua, void *context, size_t *size) {
     struct source *source = context;
-    (void)lua;
     if (!source->begun) {
         source->begun = true;
         *size = 1;
         return " ";
     }
-    struct bytes text = source->text;
-    source->text = bytes_make(NULL, 0);
-    *size = text.size;
-    return text.data;
+    const char *piece = source->text.data;
+    *size = source->text.size < SCRIPT_LOOK_BYTES ? source->text.size : SCRIPT_LOOK_BYTES;
+    source->text = bytes_make(piece + *size, source->text.size - *size);
+    script_poll_after(lua, *size);
+    return piece;
 }
 
 int script_load_text(lua_State *lua, struct bytes text, const char *name) {

@@ -84,8 +84,11 @@ size_t script_format_number(double number, char out[SCRIPT_NUMBER_SIZE]);
 const char *script_compile(struct script_vm *vm, struct bytes text, const char *name);
 /* The same for code that scripts give: lua_load's status. Never takes bytecode. */
 int script_load_text(lua_State *lua, struct bytes text, const char *name);
-/* The argument behind the script's name; false after an error reply. */
-bool script_parse_key_count(struct call *call, uint32_t *count);
+/* The argument behind the script's name; false after an error reply, `no_number` when it is no
+ * number (NULL: the usual error). */
+bool script_parse_key_count(struct call *call, uint32_t *count, const char *no_number);
+/* KEYS or ARGV: a list of them on the top. */
+void script_push_words(lua_State *lua, const struct bytes *words, uint32_t count);
 /* False after an error reply. */
 bool script_may_run(struct call *call, uint32_t flags, bool read_only, bool *out_of_memory);
 /* Close a state that nothing needs any more; NULL is none. */

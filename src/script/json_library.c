@@ -1,5 +1,6 @@
-/* json_library.c: the table `cjson`, of lua-cjson: with a guard before its encoder, whose text
- * would else grow beyond what the process has. */
+/* json_library.c: the table `cjson`, of lua-cjson: with a guard before its encoder, whose text is in
+ * memory that Lua does not count, and would else grow beyond what a script may have; and without
+ * that text staying behind the call. */
 #include "base/invariant.h"
 #include "script/vm.h"
 #include <lauxlib.h>
@@ -15,7 +16,7 @@ enum {
 
 struct estimate {
     lua_State *lua;
-    size_t bytes;
+    size_t bytes, bytes_max;
     uint32_t values;
 };
 
@@ -26,7 +27,7 @@ static void add_value(struct estimate *estimate, unsigned depth) {
     if (++estimate->values % VALUES_PER_LOOK == 0) script_poll(lua);
     if (lua_type(lua, -1) == LUA_TSTRING)
         estimate->bytes += lua_objlen(lua, -1) * BYTES_PER_CHARACTER;
-    if (estimate->bytes > TEXT_MAX) luaL_error(lua, "not enough memory");
+    if (estimate->bytes > estimate->bytes_max) luaL_error(lua, "not enough memory");
     if (lua_istable(lua, -1) && depth < DEPTH_MAX && lua_checkstack(lua, 4)) {
         for (lua_pushnil(lua); lua_next(lua, -2);) {
             if (lua_type(lua, -2) == LUA_TSTRING)
@@ -41,7 +42,9 @@ static void add_value(struct estimate *estimate, unsigned depth) {
 static int json_encode(lua_State *lua) {
     int arguments = lua_gettop(lua);
     if (arguments == 1 && (lua_istable(lua, 1) || lua_type(lua, 1) == LUA_TSTRING)) {
-        struct estimate estimate = {.lua = lua};
+        const struct script_vm *vm = script_vm_of(lua);
+        size_t left = vm->bytes < vm->bytes_max ? vm->bytes_max - vm->bytes : 0;
+        struct estimate estimate = {.lua = lua, .bytes_max = left < TEXT_MAX ? left : TEXT_MAX};
         lua_pushvalue(lua, 1);
         add_value(&estimate, 0);
     }
@@ -51,9 +54,26 @@ static int json_encode(lua_State *lua) {
     return lua_gettop(lua);
 }
 
+/* It says what it says elsewhere; the text never stays. */
+static int json_keep_buffer(lua_State *lua) {
+    static const char *const names[] = {"off", "on", NULL};
+    bool keeps = true;
+    if (lua_isboolean(lua, 1))
+        keeps = lua_toboolean(lua, 1);
+    else if (!lua_isnoneornil(lua, 1))
+        keeps = luaL_checkoption(lua, 1, NULL, names);
+    lua_pushboolean(lua, keeps);
+    return 1;
+}
+
 int script_open_json(lua_State *lua) {
     lua_pushcfunction(lua, luaopen_cjson);
     lua_call(lua, 0, 1);
+    lua_getfield(lua, -1, "encode_keep_buffer");
+    lua_pushboolean(lua, 0);
+    lua_call(lua, 1, 0);
+    lua_pushcfunction(lua, json_keep_buffer);
+    lua_setfield(lua, -2, "encode_keep_buffer");
     lua_getfield(lua, -1, "encode");
     lua_pushcclosure(lua, json_encode, 1);
     lua_setfield(lua, -2, "encode");

@@ -171,6 +171,7 @@ static bool call_command(lua_State *lua) {
     run_command(host, resolve(host, count), count);
     lua_settop(lua, 0);
     script_push_reply(lua, host->sink.data);
+    script_poll_after(lua, (size_t)(host->reply.cursor - host->sink.data));
     return host->sink.data[0] != '-';
 }
 
@@ -222,6 +223,7 @@ static int redis_sha1hex(lua_State *lua) {
     if (lua_gettop(lua) != 1) return raise(lua, "ERR wrong number of arguments");
     const char *text = lua_tolstring(lua, 1, &size);
     sha1_text(bytes_make(text, text ? size : 0), digest);
+    script_poll_after(lua, size);
     lua_pushlstring(lua, digest, SHA1_TEXT_SIZE);
     return 1;
 }

@@ -67,9 +67,22 @@ void script_poll(lua_State *lua) {
     if (run->killed) raise_killed(lua);
 }
 
+/* The clock was looked at: so many instructions that it will be again about when it should. */
+static void set_pace(lua_State *lua, struct script_vm *vm) {
+    int64_t now_us = io_monotonic_us(vm->host->server->io), took_us = now_us - vm->looked_us;
+    int period = lua_gethookcount(lua), wanted = period;
+    vm->looked_us = now_us;
+    if (took_us > SCRIPT_LOOK_US)
+        wanted = took_us / SCRIPT_LOOK_US < period ? period / (int)(took_us / SCRIPT_LOOK_US) : 1;
+    else if (took_us < SCRIPT_LOOK_US / 2 && period < SCRIPT_HOOK_PERIOD)
+        wanted = period * 2 < SCRIPT_HOOK_PERIOD ? period * 2 : SCRIPT_HOOK_PERIOD;
+    if (unlikely(wanted != period)) lua_sethook(lua, script_count_hook, LUA_MASKCOUNT, wanted);
+}
+
 void script_count_hook(lua_State *lua, lua_Debug *about) {
     (void)about;
     script_poll(lua);
+    set_pace(lua, script_vm_of(lua));
 }
 
 void script_kill(struct call *call, bool function) {
@@ -158,6 +171,7 @@ static void begin(struct script_host *host, const struct script_run *run) {
     host->session.user = session->user;
     host->session.flags = SESSION_INTERNAL | SESSION_SCRIPT | (session->flags & SESSION_NO_TOUCH);
     run->vm->limited = true;
+    run->vm->looked_us = host->run.begun_us;
 }
 
 static void end_unit(struct script_host *host) {

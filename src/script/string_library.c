@@ -491,6 +491,7 @@ static int string_rep(lua_State *lua) {
         have += part;
     }
     lua_pushlstring(lua, room, whole);
+    script_poll_after(lua, whole);
     return 1;
 }
 

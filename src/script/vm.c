@@ -15,6 +15,17 @@ static const char protected_mark;
 
 /* ---- memory ---- */
 
+/* A few instructions may move as many bytes as the bound allows ("..", for example): then the next
+ * one looks at the clock. A coroutine's look comes with its own count. */
+enum { LARGE = 64 * 1024, LARGE_PER_LOOK = 64 << 20 };
+
+static void note_large(struct script_vm *vm, size_t size) {
+    vm->moved += size;
+    if (vm->moved < LARGE_PER_LOOK || !vm->limited) return;
+    vm->moved = 0;
+    lua_sethook(vm->lua, script_count_hook, LUA_MASKCOUNT, 1);
+}
+
 static void *allocate(void *context, void *block, size_t old_size, size_t size) {
     struct script_vm *vm = context;
     if (size == 0) {
@@ -27,7 +38,9 @@ static void *allocate(void *context, void *block, size_t old_size, size_t size) 
         (size > vm->bytes_max || others > vm->bytes_max - size))
         return NULL;
     void *moved = memory_try_resize(block, size);
-    if (moved) vm->bytes = others + size;
+    if (!moved) return NULL;
+    vm->bytes = others + size;
+    if (unlikely(size >= LARGE)) note_large(vm, size);
     return moved;
 }
 
@@ -46,7 +59,8 @@ void script_scratch_begin(lua_State *lua) {
 }
 
 void script_scratch_add(struct script_vm *vm, const void *data, size_t size) {
-    if (vm->scratch.size + size > vm->bytes_max) luaL_error(vm->scratch_user, "not enough memory");
+    if (vm->bytes + vm->scratch.size + size > vm->bytes_max)
+        luaL_error(vm->scratch_user, "not enough memory");
     buffer_append(&vm->scratch, data, size);
 }
 

@@ -31,14 +31,18 @@ struct script_vm {
     uint64_t random;         /* state of math.random */
     struct buffer scratch;   /* text that a library makes */
     lua_State *scratch_user; /* for whom: the state or a coroutine of it */
+    int64_t looked_us;       /* monotonic: when the clock was last looked at */
+    size_t moved;            /* bytes of large blocks since then */
     int handler;             /* registry: the handler of errors */
     int globals;             /* registry: the real globals */
     int loading_globals;     /* registry: what the code of a library sees while it is loaded */
 };
 
 enum {
-    SCRIPT_HOOK_PERIOD = 20000, /* instructions between two looks at the clock */
-    SCRIPT_STACK_NEEDED = 32,   /* slots that what we do for a script takes at most */
+    SCRIPT_HOOK_PERIOD = 1000,   /* instructions between two looks at the clock, at most */
+    SCRIPT_LOOK_US = 2000,       /* wanted between two looks; instructions may be slow */
+    SCRIPT_LOOK_BYTES = 1 << 20, /* worked on in one go: a reason to look */
+    SCRIPT_STACK_NEEDED = 32,    /* slots that what we do for a script takes at most */
 };
 
 /* A state with everything in it. `functions`: for libraries of functions, not for EVAL. */
@@ -64,6 +68,11 @@ void script_push_protected(lua_State *lua, int index);
 /* Look at the clock, serve others if the script is slow, raise an error if it shall end. For
  * functions that may work for long. */
 void script_poll(lua_State *lua);
+
+/* The same when that many bytes were worked on. */
+static inline void script_poll_after(lua_State *lua, size_t bytes) {
+    if (__builtin_expect(bytes >= SCRIPT_LOOK_BYTES, 0)) script_poll(lua);
+}
 
 /* A text of the library that is running, as large as a script's memory may be. Errors may be raised
  * between these. */

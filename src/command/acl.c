@@ -106,7 +106,8 @@ void command_acl_setuser(struct call *call) {
     for (uint32_t i = 2; i < call->argc; i++)
         call_hide(call, i);
     buffer_append_text(&error, "ERR ");
-    if (acl_set_user(call->server, call->argv[2], call->argv + 3, call->argc - 3, &error))
+    if (acl_set_user(call->server, call->argv[2], call->argv + 3, call->argc - 3, call->session,
+                     &error))
         reply_ok(call->reply);
     else
         call_error_text(call, buffer_bytes(&error), true);

@@ -124,8 +124,25 @@ static struct user *make_user(struct server *server, struct bytes name) {
                      server->config->acl_pubsub_default == PUBSUB_ALLCHANNELS);
 }
 
+/* `self` gets its reply first. */
+static void close_session(struct session *session, const struct session *self) {
+    if (session == self)
+        session->flags |= SESSION_CLOSE_AFTER_REPLY;
+    else
+        session_close_later(session);
+}
+
+/* What the user may not hear any more, it would go on hearing. */
+static void close_listeners(struct server *server, const struct user *user,
+                            const struct session *self) {
+    for (uint32_t i = 0; user && i < server->session_count; i++) {
+        struct session *session = server->sessions[i];
+        if (session->user == user && !acl_may_listen(user, session)) close_session(session, self);
+    }
+}
+
 bool acl_set_user(struct server *server, struct bytes name, const struct bytes *rules, size_t count,
-                  struct buffer *error) {
+                  struct session *self, struct buffer *error) {
     struct user *user = acl_find(server, name);
     struct user *changed = user ? user_copy(user) : make_user(server, name);
     struct acl_fault fault;
@@ -148,6 +165,7 @@ bool acl_set_user(struct server *server, struct bytes name, const struct bytes *
         add_user(server->acl, changed);
     }
     refresh_sessions(server);
+    close_listeners(server, user, self);
     return true;
 }
 
@@ -159,10 +177,7 @@ static void close_sessions(struct server *server, const struct user *user, struc
         session->user = server->acl->standard;
         session->authenticated = false;
         acl_refresh_session(session);
-        if (session == self)
-            session->flags |= SESSION_CLOSE_AFTER_REPLY;
-        else
-            session_close_later(session);
+        close_session(session, self);
     }
 }
 
@@ -200,6 +215,8 @@ void acl_replace(struct server *server, struct user **users, size_t count, struc
     acl->users = users;
     acl->count = count;
     refresh_sessions(server);
+    close_listeners(server, acl->standard,
+                    self); /* the only user that may have changed under any */
 }
 
 /* ---- requirepass ---- */

@@ -49,9 +49,10 @@ size_t acl_user_count(const struct server *server);
 /* By name, in the order of bytes. */
 struct user *acl_user_at(const struct server *server, size_t index);
 /* All rules or none: false with "Error in ACL SETUSER ..." in `error`. The user is made when it is
- * not there. */
+ * not there. Sessions of it that listen to what it may not hear any more are closed, `self` behind
+ * its reply. */
 bool acl_set_user(struct server *server, struct bytes name, const struct bytes *rules, size_t count,
-                  struct buffer *error);
+                  struct session *self, struct buffer *error);
 /* Its sessions are closed, `self` behind its reply. False: there is none, or it is the default. */
 bool acl_delete_user(struct server *server, struct bytes name, struct session *self);
 
@@ -77,6 +78,8 @@ enum acl_verdict acl_check(const struct user *user, const struct command *comman
                            const struct bytes *argv, size_t argc, uint32_t *position);
 /* May it run this command on keys that nobody can name beforehand (SORT's BY and GET)? */
 bool acl_reads_any_key(const struct user *user, const struct command *command);
+/* Does a selector of the user allow all that the session listens to, each by any of them? */
+bool acl_may_listen(const struct user *user, const struct session *session);
 /* True after a NOPERM reply; noted in the log. */
 bool acl_refuses(struct call *call);
 /* The same inside of EXEC, where the rules have changed since. */

@@ -30,6 +30,7 @@ bool acl_command_channels(const struct command *command, struct acl_channels *ch
 /* A pattern is allowed only by its equal: what it matches is not known. */
 static bool allows_channel(const struct acl_patterns *patterns, struct bytes name,
                            bool by_pattern) {
+    if (patterns->all) return true;
     for (size_t i = 0; i < patterns->count; i++) {
         struct bytes pattern = bytes_make(patterns->items[i].text, patterns->items[i].size);
         if (by_pattern ? bytes_equal(pattern, name) : glob_match(pattern, name, false)) return true;
@@ -40,7 +41,7 @@ static bool allows_channel(const struct acl_patterns *patterns, struct bytes nam
 static bool channels_fit(const struct selector *selector, const struct command *command,
                          const struct bytes *argv, size_t argc, uint32_t *position) {
     struct acl_channels channels;
-    if (selector->channels.all || !acl_command_channels(command, &channels)) return true;
+    if (!acl_command_channels(command, &channels)) return true;
     size_t last = channels.last == 0 || channels.last >= argc ? argc - 1 : channels.last;
     for (size_t i = channels.first; i <= last; i++) {
         if (allows_channel(&selector->channels, argv[i], channels.by_pattern)) continue;
@@ -48,6 +49,17 @@ static bool channels_fit(const struct selector *selector, const struct command *
         return false;
     }
     return true;
+}
+
+static bool hears(const void *context, enum pubsub_kind kind, struct bytes name) {
+    const struct user *user = context;
+    for (size_t i = 0; i < user->selector_count; i++)
+        if (allows_channel(&user->selectors[i].channels, name, kind == PUBSUB_PATTERN)) return true;
+    return false;
+}
+
+bool acl_may_listen(const struct user *user, const struct session *session) {
+    return pubsub_all(session, hears, user);
 }
 
 /* ---- keys ---- */

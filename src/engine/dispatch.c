@@ -442,7 +442,12 @@ bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *
     server->turn.ticks = io_ticks(server->io);
     session_reply_begin(session);
     if (held->muted) mute(session, &kept);
-    uint64_t ticks = run(&call, instead ? instead : held->command->handler);
+    uint64_t ticks = 0;
+    if (unlikely(session->restricted) && !instead && acl_refuses(&call)) {
+        server->command_statistics[call.command->number].rejected++; /* the rules have changed */
+    } else {
+        ticks = run(&call, instead ? instead : held->command->handler);
+    }
     if (unlikely(ticks >= server->insight.notable_ticks) && !instead)
         insight_command(&call, ticks, true);
     session_unmute(session);

@@ -249,6 +249,14 @@ uint32_t pubsub_count(const struct session *session, enum pubsub_kind kind) {
     return session->subscriptions ? session->subscriptions->counts[kind] : 0;
 }
 
+bool pubsub_all(const struct session *session, pubsub_allows *allows, const void *context) {
+    const struct subscriptions *all = session->subscriptions;
+    for (int kind = 0; all && kind < PUBSUB_KINDS; kind++)
+        for (const struct subscription *one = all->first[kind]; one; one = one->next)
+            if (!allows(context, (enum pubsub_kind)kind, one->topic->name)) return false;
+    return true;
+}
+
 void pubsub_forget(struct session *session) {
     struct subscriptions *all = session->subscriptions;
     if (!all) return;

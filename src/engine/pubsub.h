@@ -55,6 +55,9 @@ bool pubsub_unsubscribe(struct session *session, enum pubsub_kind kind, struct b
 /* The oldest of the session's; false: none. The name lives as long as somebody listens to it. */
 bool pubsub_first(const struct session *session, enum pubsub_kind kind, struct bytes *name);
 uint32_t pubsub_count(const struct session *session, enum pubsub_kind kind);
+/* Is `allows` true of all that it listens to? */
+typedef bool pubsub_allows(const void *context, enum pubsub_kind kind, struct bytes name);
+bool pubsub_all(const struct session *session, pubsub_allows *allows, const void *context);
 /* It listens to nothing any more. */
 void pubsub_forget(struct session *session);
 /* Bytes that its subscriptions take. */

@@ -263,6 +263,69 @@ def test_blocked_sessions_of_deleted_users(start):
     assert admin.call("RPUSH", "list", "a") == 1
 
 
+@pytest.mark.parametrize(
+    "before, listens, rules, closed",
+    [
+        (["&a", "&b"], ["SUBSCRIBE", "a"], ["resetchannels", "&b"], True),
+        (["&a", "&b"], ["SUBSCRIBE", "b"], ["resetchannels", "&b"], False),
+        (["allchannels"], ["SUBSCRIBE", "ab"], ["resetchannels", "&a*"], False),
+        (["allchannels"], ["SUBSCRIBE", "b"], ["resetchannels", "&a*"], True),
+        (["allchannels"], ["PSUBSCRIBE", "a*"], ["resetchannels", "&a*"], False),
+        (["allchannels"], ["PSUBSCRIBE", "ab*"], ["resetchannels", "&a*"], True),
+        (["&a"], ["SSUBSCRIBE", "a"], ["resetchannels"], True),
+        (["&a"], ["SUBSCRIBE", "a"], ["resetchannels", "(&a)"], False),
+        (["&a", "&b"], ["SUBSCRIBE", "a", "b"], ["resetchannels", "(&b +get)", "(&a)"], False),
+        (["&a"], ["SUBSCRIBE", "a"], ["reset"], True),
+        (["&a"], ["SUBSCRIBE", "a"], ["-subscribe"], False),
+        (["&a"], ["SUBSCRIBE", "a"], ["off"], False),
+        (["&a"], ["PING"], ["resetchannels"], False),
+    ],
+)
+def test_who_listens_to_what_it_may_not_hear_is_closed(start, before, listens, rules, closed):
+    server = start()
+    admin = server.connect()
+    user = as_user(server, "t", "+@all", "resetchannels", *before)
+    other = as_user(server, "other", "+@all", "allchannels")
+    for connection in (user, other):
+        connection.call(*listens)
+    admin.call_ok("ACL", "SETUSER", "t", *rules)
+    assert user.is_closed(1 if closed else 0.1) == closed
+    assert not other.is_closed(0.1)
+
+
+def test_a_listener_that_takes_its_own_channels_away_gets_its_reply(start):
+    server = start()
+    connection = server.connect(3)
+    connection.call("SUBSCRIBE", "a")
+    connection.call_ok("ACL", "SETUSER", "default", "resetchannels")
+    assert connection.is_closed()
+
+
+@pytest.mark.parametrize("rule", ["-blpop", "resetkeys"])
+@pytest.mark.ours("Redis 7.0 serves who began to wait before; newer ones ask again")
+def test_who_waits_is_asked_again(start, rule):
+    server = start()
+    admin = server.connect()
+    user = as_user(server, "t", "+@all", "~*")
+    user.command("BLPOP", "list", "0")
+    wait_until(lambda: b" cmd=blpop user=t " in admin.call("CLIENT", "LIST"))
+    admin.call_ok("ACL", "SETUSER", "t", rule)
+    assert admin.call("RPUSH", "list", "a") == 1
+    assert user.read() == (NO_COMMAND % b"blpop" if rule == "-blpop" else NO_KEY)
+    assert admin.call("LRANGE", "list", "0", "-1") == [b"a"]
+    assert log_of(admin)[0][b"username"] == b"t"
+    assert server.info("commandstats")["cmdstat_blpop"].split("rejected_calls=")[1].startswith("1,")
+
+
+def test_rules_may_name_commands_of_redis_that_are_not_there(start, tmp_path):
+    path = tmp_path / "users.acl"
+    path.write_text("user copy on nopass ~* &* +@all -cluster +CLUSTER|info -module -asking\nuser default on nopass ~* &* +@all\n")
+    admin = start(aclfile=str(path)).connect()
+    assert admin.call("ACL", "GETUSER", "copy")[5] == b"+@all -cluster +cluster|info -module -asking"
+    assert admin.call("ACL", "SETUSER", "copy", "+clusters") == harness.Error(
+        b"ERR Error in ACL SETUSER modifier '+clusters': Unknown command or category name in ACL")
+
+
 @pytest.mark.ours("Redis shows ~*, which other patterns may not follow: its own file would not load")
 def test_a_pattern_that_is_a_star_is_shown_so_that_it_can_be_read_again(admin):
     admin.call_ok("ACL", "SETUSER", "u", "%R~*", "%W~*", "~a")

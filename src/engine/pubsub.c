@@ -253,7 +253,7 @@ bool pubsub_all(const struct session *session, pubsub_allows *allows, const void
     const struct subscriptions *all = session->subscriptions;
     for (int kind = 0; all && kind < PUBSUB_KINDS; kind++)
         for (const struct subscription *one = all->first[kind]; one; one = one->next)
-            if (!allows(context, (enum pubsub_kind)kind, one->topic->name)) return false;
+            if (!allows(context, (enum pubsub_kind)kind, one->topic->named.name)) return false;
     return true;
 }
 

@@ -55,6 +55,7 @@ static void take_table(lua_State *lua, int arguments) {
 }
 
 static int base_rawget(lua_State *lua) {
+    luaL_checktype(lua, 1, LUA_TTABLE);
     luaL_checkany(lua, 2);
     take_table(lua, 2);
     lua_rawget(lua, 1);

@@ -42,6 +42,15 @@ struct blob *blob_resize(struct blob *blob, size_t capacity) {
     return moved;
 }
 
+struct blob *blob_pack(struct blob *blob) {
+    INVARIANT(blob_is_single(blob));
+    if (!memory_is_sparse(blob)) return blob;
+    struct blob *moved = memory_alloc_packed(allocation_size(blob->capacity));
+    memcpy(moved, blob, sizeof *blob + blob->size);
+    memory_free_packed(blob);
+    return moved;
+}
+
 void blob_let_go(struct blob *blob) {
     if (blob == NULL) return;
     uint32_t before = __atomic_fetch_sub(&blob->holders, 1, __ATOMIC_ACQ_REL);

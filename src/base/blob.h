@@ -22,6 +22,8 @@ struct blob *blob_copy(struct bytes bytes, size_t capacity);
 /* The only holder makes room, or gives some back (never less than what is in use); the blob may
  * move. */
 struct blob *blob_resize(struct blob *blob, size_t capacity);
+/* The only holder's blob may lie better elsewhere (memory_is_sparse): then it is moved there. */
+struct blob *blob_pack(struct blob *blob);
 static inline struct blob *blob_hold(struct blob *blob) {
     __atomic_fetch_add(&blob->holders, 1, __ATOMIC_RELAXED);
     return blob;

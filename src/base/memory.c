@@ -104,6 +104,35 @@ static size_t read_size(const char *name) {
     return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
 }
 
+/* What jemalloc says of a block (experimental.utilization.query, jemalloc 5.2 and later). */
+struct utilization {
+    const void *current; /* the slab that it hands out from */
+    size_t free, blocks; /* of the block's slab */
+    size_t size;         /* of that slab */
+    size_t bin_free, bin_blocks;
+};
+
+bool memory_is_sparse(const void *block) {
+    struct utilization seen;
+    size_t size = sizeof seen;
+    if (mallctl("experimental.utilization.query", &seen, &size, &block, sizeof block) != 0 ||
+        seen.blocks < 2 || seen.free == 0)
+        return false;
+    uintptr_t current = (uintptr_t)seen.current, at = (uintptr_t)block;
+    if (at >= current && at < current + seen.size) return false;
+    return seen.free * seen.bin_blocks >= seen.bin_free * seen.blocks;
+}
+
+void *memory_alloc_packed(size_t size) {
+    void *block = mallocx(size, MALLOCX_TCACHE_NONE);
+    if (unlikely(block == NULL)) exhausted(size);
+    return block;
+}
+
+void memory_free_packed(void *block) {
+    dallocx(block, MALLOCX_TCACHE_NONE);
+}
+
 struct memory_report memory_report(void) {
     uint64_t epoch = 1; /* any write makes jemalloc count anew */
     mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
@@ -145,6 +174,19 @@ void memory_purge_in_background(bool wanted) {
 }
 
 #else
+
+bool memory_is_sparse(const void *block) {
+    (void)block;
+    return false;
+}
+
+void *memory_alloc_packed(size_t size) {
+    return memory_alloc(size);
+}
+
+void memory_free_packed(void *block) {
+    memory_free(block);
+}
 
 struct memory_report memory_report(void) {
     return (struct memory_report){0};

@@ -29,6 +29,14 @@ char *memory_copy_text(const char *text);
 /* A copy of `size` bytes with a zero behind it. */
 char *memory_copy(const void *data, size_t size);
 
+/* Would a block like this one be better off elsewhere: does it lie among fewer others than blocks
+ * of its size do on average? Then memory_alloc_packed gives another place, as near to other blocks
+ * as the allocator can, past what it keeps at hand; and memory_free_packed gives the old one back
+ * at once. */
+bool memory_is_sparse(const void *block);
+void *memory_alloc_packed(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
+void memory_free_packed(void *block);
+
 /* What the allocator says of itself, in bytes; all 0 where it does not say. */
 struct memory_report {
     size_t allocated; /* handed out */

@@ -195,6 +195,8 @@ void housekeeping(struct server *server) {
         age_entries(server);
         if (!server->loading) saving_check(server);
         if (!server->loading) appending_check(server);
+        if (server->housekeeping_count % (uint64_t)server->config->hz == 0)
+            defragmenting_check(server);
         server->housekeeping_count++;
         server->housekeeping_due_us = server->monotonic_us + 1000000 / server->config->hz;
     }
@@ -204,6 +206,7 @@ void housekeeping(struct server *server) {
         server->sweep_unfinished = false;
     if (unlikely(server->limit.is_set)) memory_limit_step(server);
     if (unlikely(server->client_limit.is_set)) client_limit_step(server);
+    if (unlikely(defragmenting_runs(&server->defragmenting))) defragmenting_step(server);
     if (due || server->drain_unfinished)
         server->drain_unfinished = !keyspace_drain(&server->keyspace, HOUSEKEEPING_DRAIN_NODES);
 }

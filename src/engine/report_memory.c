@@ -48,6 +48,18 @@ void server_note_memory(struct server *server) {
     if (used > server->statistics.memory_peak) server->statistics.memory_peak = used;
 }
 
+/* What slabs gave back to the system though to the allocator it is part of their chunks. */
+static size_t discarded(const struct server *server) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < server->keyspace.database_count; i++)
+        bytes += slab_discarded(&server->keyspace.databases[i].store->slab);
+    return bytes;
+}
+
+static size_t less(size_t whole, size_t part) {
+    return whole > part ? whole - part : 0;
+}
+
 static struct report_memory gather(const struct server *server,
                                    const struct memory_report *allocator) {
     struct report_memory memory = {.used = server_used_memory(server),
@@ -55,8 +67,8 @@ static struct report_memory gather(const struct server *server,
                                    .startup = server->startup_memory,
                                    .tables = tables_memory(server),
                                    .clients = clients_memory(server),
-                                   .active = allocator->active,
-                                   .resident = allocator->resident,
+                                   .active = less(allocator->active, discarded(server)),
+                                   .resident = less(allocator->resident, discarded(server)),
                                    .muzzy = allocator->muzzy};
     if (memory.peak < memory.used) memory.peak = memory.used;
     memory.overhead = memory.startup + memory.tables + memory.clients;
@@ -153,7 +165,7 @@ static void append_clients(struct report *report, const struct report_memory *me
     report_text(report, "mem_allocator", memory_allocator_name());
     report_number(report, "mem_overhead_db_hashtable_rehashing", 0);
     report_number(report, "redstart_mem_views", report->server->keyspace.epochs.limbo_bytes);
-    report_number(report, "active_defrag_running", 0);
+    report_number(report, "active_defrag_running", report->server->defragmenting.effort);
     report_number(report, "lazyfree_pending_objects", report->server->disposals);
     report_number(report, "lazyfreed_objects", report->server->disposed);
 }

@@ -85,19 +85,23 @@ static void append_pubsub(struct report *report) {
     report_number(report, "pubsubshard_channels", name_table_count(&pubsub->topics[PUBSUB_SHARD]));
 }
 
+static void append_defragmenting(struct report *report) {
+    const struct defragment_counts *counts = &report->server->defragmenting.counts;
+    report_number(report, "active_defrag_hits", counts->moved);
+    report_number(report, "active_defrag_misses", counts->kept);
+    report_number(report, "active_defrag_key_hits", counts->keys_moved);
+    report_number(report, "active_defrag_key_misses", counts->keys_kept);
+    report_number(report, "total_active_defrag_time",
+                  (uint64_t)defragmenting_total_us(report->server) / 1000);
+    report_number(report, "current_active_defrag_time",
+                  (uint64_t)defragmenting_current_us(report->server) / 1000);
+}
+
 void report_append_stats(struct report *report) {
     static const char *const synchronised[] = {"sync_full", "sync_partial_ok", "sync_partial_err",
                                                NULL};
-    static const char *const unused[] = {"latest_fork_usec",
-                                         "total_forks",
-                                         "migrate_cached_sockets",
-                                         "slave_expires_tracked_keys",
-                                         "active_defrag_hits",
-                                         "active_defrag_misses",
-                                         "active_defrag_key_hits",
-                                         "active_defrag_key_misses",
-                                         "total_active_defrag_time",
-                                         "current_active_defrag_time",
+    static const char *const unused[] = {"latest_fork_usec", "total_forks",
+                                         "migrate_cached_sockets", "slave_expires_tracked_keys",
                                          NULL};
     const struct statistics *counted = &report->server->statistics;
     report_number(report, "total_connections_received", counted->connections);
@@ -108,6 +112,7 @@ void report_append_stats(struct report *report) {
     append_removed(report);
     append_pubsub(report);
     report_zeros(report, unused);
+    append_defragmenting(report);
     report_number(report, "tracking_total_keys", tracking_keys(&report->server->tracking));
     report_number(report, "tracking_total_items", report->server->tracking.items);
     report_number(report, "tracking_total_prefixes", report->server->tracking.prefix_count);

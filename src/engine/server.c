@@ -347,6 +347,9 @@ static int64_t until_due(const struct server *server) {
     if (waiting_due < due) due = waiting_due;
     int64_t appending_due = appending_due_us(&server->appending);
     if (appending_due < due) due = appending_due;
+    const struct defragmenting *defragmenting = &server->defragmenting;
+    if (defragmenting_runs(defragmenting) && defragmenting->due_us < due)
+        due = defragmenting->due_us;
     int64_t left = due - io_monotonic_us(server->io);
     return left > 0 ? left : 0;
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "engine/appending.h"
 #include "engine/client_limit.h"
+#include "engine/defragmenting.h"
 #include "engine/insight.h"
 #include "engine/loading.h"
 #include "engine/memory_limit.h"
@@ -101,6 +102,7 @@ struct server {
     struct acl *acl; /* users (acl.h) */
     struct memory_limit limit;
     struct client_limit client_limit;
+    struct defragmenting defragmenting;
     struct memory_meter meter; /* of the engine's thread */
     struct insight insight;
     struct server_random random;

@@ -53,12 +53,18 @@ static const uint8_t large_class[SLAB_BLOCK_MAX / 8 - SMALL_UNITS] = {
     [49 ... 58] = 40, [59 ... 69] = 41, [70 ... 80] = 42, [81 ... 95] = 43,
 };
 
+enum page_state {
+    PAGE_FULL,    /* or free */
+    PAGE_LISTED,  /* in its class's list */
+    PAGE_EMPTIED, /* by slab_empty_begin: in no list, though it has free blocks */
+};
+
 struct slab_page {
     uint16_t freed;     /* first of the freed blocks, NO_UNIT when there is none */
     uint16_t untouched; /* first block that was never handed out since the page was taken */
     uint16_t used;      /* blocks handed out */
     uint8_t class;
-    bool listed;         /* in its class's list */
+    uint8_t state;       /* enum page_state */
     uint32_t next, prev; /* page numbers */
 };
 
@@ -86,7 +92,9 @@ struct slab_state {
     uint32_t chunk_count;
     uint32_t room_first, room_last; /* chunks with a free page */
     uint32_t spare;                 /* the chunk whose pages are all free */
-    size_t blocks, block_bytes, pages_used, pages_dirty;
+    uint32_t class_pages[CLASS_COUNT];
+    size_t class_blocks[CLASS_COUNT]; /* handed out */
+    size_t block_bytes, pages_used, pages_dirty;
 };
 
 static inline unsigned class_of(size_t size) {
@@ -233,7 +241,7 @@ static unsigned chunk_take_page(struct slab_state *s, struct slab_chunk *chunk) 
 
 static void partial_link(struct slab_state *s, uint32_t number, struct slab_page *page) {
     uint32_t *head = &s->partial[page->class];
-    page->listed = true;
+    page->state = PAGE_LISTED;
     page->prev = none;
     page->next = *head;
     if (*head != none) page_at(s, *head)->prev = number;
@@ -241,7 +249,7 @@ static void partial_link(struct slab_state *s, uint32_t number, struct slab_page
 }
 
 static void partial_unlink(struct slab_state *s, struct slab_page *page) {
-    page->listed = false;
+    page->state = PAGE_FULL;
     if (page->prev == none)
         s->partial[page->class] = page->next;
     else
@@ -264,6 +272,7 @@ static __attribute__((noinline)) uint32_t page_open(struct slab *slab, unsigned 
                                .untouched = number == 0 ? class_units[class] : 0,
                                .class = (uint8_t) class};
     partial_link(s, number, page);
+    s->class_pages[class]++;
     s->pages_used++;
     return number;
 }
@@ -297,7 +306,9 @@ static __attribute__((noinline)) void page_close(struct slab *slab, uint32_t num
     unsigned at = number % CHUNK_PAGES;
     struct slab_chunk *chunk = s->metadata[chunk_at];
     struct slab_page *page = &chunk->pages[at];
-    if (page->listed) partial_unlink(s, page);
+    if (page->state == PAGE_LISTED) partial_unlink(s, page);
+    page->state = PAGE_FULL;
+    s->class_pages[page->class]--;
     s->pages_used--;
     if (chunk->free_count == 0) room_link_first(s, chunk_at);
     chunk->free[at / 64] |= UINT64_C(1) << (at % 64);
@@ -339,7 +350,7 @@ slab_handle slab_alloc(struct slab *slab, size_t size) {
     }
     page->used++;
     if (page->freed == NO_UNIT && page->untouched + units > PAGE_UNITS) partial_unlink(s, page);
-    s->blocks++;
+    s->class_blocks[class]++;
     s->block_bytes += (size_t)units * 8;
     return (slab_handle)number * PAGE_UNITS + unit;
 }
@@ -352,12 +363,76 @@ void slab_free(struct slab *slab, slab_handle handle) {
     memcpy(slab_at(slab, handle), &page->freed, sizeof(page->freed));
     page->freed = (uint16_t)(handle % PAGE_UNITS);
     page->used--;
-    s->blocks--;
+    s->class_blocks[page->class]--;
     s->block_bytes -= (size_t)class_units[page->class] * 8;
     if (unlikely(page->used == 0))
         page_close(slab, number);
-    else if (unlikely(!page->listed))
+    else if (unlikely(page->state == PAGE_FULL))
         partial_link(s, number, page);
+}
+
+/* -- emptying pages -----------------------------------------------------------------------------
+ */
+
+/* Does it pay to empty this page? Only as long as more than one page in 64 of the class could be
+ * spared. */
+static bool is_worth_emptying(const struct slab_state *s, const struct slab_page *page) {
+    enum { SHARE = 64 };
+    size_t capacity = PAGE_UNITS / class_units[page->class];
+    size_t pages = s->class_pages[page->class], used = s->class_blocks[page->class];
+    size_t room = pages * capacity - used;
+    return page->state == PAGE_LISTED && page->used * pages <= used &&
+           room >= capacity + pages / SHARE * capacity;
+}
+
+static size_t list_used(const struct slab *slab, uint32_t number,
+                        slab_handle handles[SLAB_PAGE_BLOCKS_MAX]) {
+    const struct slab_page *page = page_at(slab->state, number);
+    unsigned units = class_units[page->class];
+    uint64_t is_free[PAGE_UNITS / 64] = {0};
+    slab_handle first = (slab_handle)number * PAGE_UNITS;
+    for (uint16_t unit = page->freed; unit != NO_UNIT;) {
+        is_free[unit / 64] |= UINT64_C(1) << (unit % 64);
+        memcpy(&unit, slab_at(slab, first + unit), sizeof unit);
+    }
+    size_t count = 0;
+    for (unsigned unit = number == 0 ? units : 0; unit < page->untouched; unit += units)
+        if (!(is_free[unit / 64] >> (unit % 64) & 1)) handles[count++] = first + unit;
+    INVARIANT(count == page->used);
+    return count;
+}
+
+size_t slab_empty_begin(struct slab *slab, uint32_t *cursor, uint32_t pages_max,
+                        slab_handle handles[SLAB_PAGE_BLOCKS_MAX], bool *wrapped) {
+    struct slab_state *s = slab->state;
+    uint32_t end = s->numbers * CHUNK_PAGES;
+    for (uint32_t looked = 0; looked < pages_max && *cursor < end; looked++) {
+        uint32_t number = *cursor;
+        const struct slab_chunk *chunk = s->metadata[number / CHUNK_PAGES];
+        unsigned at = number % CHUNK_PAGES;
+        if (!chunk || chunk->free_count == CHUNK_PAGES) {
+            *cursor += CHUNK_PAGES - at;
+            continue;
+        }
+        ++*cursor;
+        if (chunk->free[at / 64] >> (at % 64) & 1) continue;
+        struct slab_page *page = page_at(s, number);
+        if (!is_worth_emptying(s, page)) continue;
+        partial_unlink(s, page);
+        page->state = PAGE_EMPTIED;
+        *wrapped = false;
+        return list_used(slab, number, handles);
+    }
+    *wrapped = *cursor >= end;
+    if (*wrapped) *cursor = 0;
+    return 0;
+}
+
+void slab_empty_cancel(struct slab *slab, slab_handle stays) {
+    uint32_t number = (uint32_t)(stays / PAGE_UNITS);
+    struct slab_page *page = page_at(slab->state, number);
+    INVARIANT(page->state == PAGE_EMPTIED && page->used > 0);
+    partial_link(slab->state, number, page);
 }
 
 size_t slab_class_size(size_t size) {
@@ -372,7 +447,10 @@ size_t slab_block_size(const struct slab *slab, slab_handle handle) {
 
 struct slab_report slab_report(const struct slab *slab) {
     const struct slab_state *s = slab->state;
-    return (struct slab_report){.blocks = s->blocks,
+    size_t blocks = 0;
+    for (unsigned class = 0; class < CLASS_COUNT; class ++)
+        blocks += s->class_blocks[class];
+    return (struct slab_report){.blocks = blocks,
                                 .block_bytes = s->block_bytes,
                                 .page_bytes = s->pages_used * PAGE_SIZE,
                                 .chunk_bytes = (size_t)s->chunk_count * CHUNK_SIZE};
@@ -380,6 +458,11 @@ struct slab_report slab_report(const struct slab *slab) {
 
 size_t slab_used(const struct slab *slab) {
     return slab->state->block_bytes;
+}
+
+size_t slab_discarded(const struct slab *slab) {
+    const struct slab_state *s = slab->state;
+    return ((size_t)s->chunk_count * CHUNK_PAGES - s->pages_used - s->pages_dirty) * PAGE_SIZE;
 }
 
 size_t slab_unused(const struct slab *slab) {

@@ -15,12 +15,14 @@
 #ifndef REDSTART_STRUCT_SLAB_H
 #define REDSTART_STRUCT_SLAB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
     SLAB_BLOCK_MAX = 1024, /* largest block, in bytes */
     SLAB_HANDLE_BITS = 40,
+    SLAB_PAGE_BLOCKS_MAX = 2048, /* blocks of one page, at most */
 };
 
 /* Names a block: never 0, below 2^40. */
@@ -51,6 +53,16 @@ size_t slab_class_size(size_t size);
 /* The size of this block, as slab_class_size gave it. */
 size_t slab_block_size(const struct slab *slab, slab_handle handle);
 
+/* A page that is no fuller than those of its class are on average, while all of them together have
+ * room to spare for what it has: the next at *cursor, which goes round all pages. Looks at no more
+ * than `pages_max`; returns how many handles of blocks in use were written, 0 when no such page was
+ * found, and *wrapped at the end of all. From then on the page hands out no block. The caller gives
+ * each block another place and frees it, after which the page is empty; or says that one of them
+ * stays. */
+size_t slab_empty_begin(struct slab *slab, uint32_t *cursor, uint32_t pages_max,
+                        slab_handle handles[SLAB_PAGE_BLOCKS_MAX], bool *wrapped);
+void slab_empty_cancel(struct slab *slab, slab_handle stays);
+
 struct slab_report {
     size_t blocks;      /* allocated */
     size_t block_bytes; /* their class sizes together */
@@ -62,5 +74,7 @@ struct slab_report slab_report(const struct slab *slab);
 size_t slab_used(const struct slab *slab);
 /* chunk_bytes less that, cheap too. */
 size_t slab_unused(const struct slab *slab);
+/* As much of that as the system has back: bytes of empty pages. */
+size_t slab_discarded(const struct slab *slab);
 
 #endif

@@ -83,7 +83,7 @@ DIFFERENT_OUTCOMES = {
 TOO_LARGE = "99999999999999999999"
 # Directives whose outcomes differ for whole classes of values.
 DIFFERENT_DIRECTIVES = {
-    "activedefrag": "the peer's allocator cannot; ours is not there yet but may be configured",
+    "activedefrag": "the peer's allocator cannot",
     "loglevel": "7.2 adds 'nothing', which the error names",
     "maxmemory-samples": "7.2 limits it to 64, which the error names",
 }

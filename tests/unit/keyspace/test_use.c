@@ -8,9 +8,9 @@
 #define DAY_S     INT64_C(86400)
 
 struct watched {
-    struct entry entry;
     int64_t used_us;
     uint32_t count;
+    struct entry entry;
 };
 
 /* By the unit that an age of so many seconds may have got. */

@@ -133,12 +133,59 @@ static void test_arrays(void **state) {
     slab_release(&slab);
 }
 
+/* Blocks of a page that is emptied go into others; one that stays keeps its page; and pages are
+ * emptied until few could be spared. */
+static void test_emptying(void **state) {
+    (void)state;
+    enum { COUNT = 30000, SIZE = 100 };
+    uint64_t random = support_seed("slab_emptying");
+    struct slab slab;
+    slab_init(&slab);
+    slab_handle *handles = calloc(COUNT, sizeof(*handles)), page[SLAB_PAGE_BLOCKS_MAX];
+    size_t live = 0, stayed = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        *(size_t *)slab_at(&slab, handles[i] = slab_alloc(&slab, SIZE)) = i;
+    for (size_t i = 0; i < COUNT; i++)
+        if (support_below(&random, 3) != 0) {
+            slab_free(&slab, handles[i]);
+            handles[i] = 0;
+        } else {
+            live++;
+        }
+    uint32_t cursor = 0;
+    bool wrapped = false;
+    while (!wrapped) {
+        size_t count = slab_empty_begin(&slab, &cursor, 10, page, &wrapped);
+        bool cancels = count > 0 && support_below(&random, 10) == 0;
+        for (size_t i = 0; i < count - cancels; i++) {
+            size_t owner = *(size_t *)slab_at(&slab, page[i]);
+            assert_int_equal(handles[owner], page[i]);
+            handles[owner] = slab_alloc(&slab, SIZE);
+            assert_true(handles[owner] >> 11 != page[i] >> 11); /* of another page */
+            *(size_t *)slab_at(&slab, handles[owner]) = owner;
+            slab_free(&slab, page[i]);
+        }
+        if (cancels) slab_empty_cancel(&slab, page[count - 1]);
+        stayed += cancels;
+    }
+    struct slab_report report = slab_report(&slab);
+    assert_int_equal(report.blocks, live);
+    assert_true(stayed > 0 && report.page_bytes < report.block_bytes * 5 / 4);
+    for (size_t i = 0; i < COUNT; i++) {
+        if (handles[i] == 0) continue;
+        assert_int_equal(*(size_t *)slab_at(&slab, handles[i]), i);
+        slab_free(&slab, handles[i]);
+    }
+    assert_int_equal(slab_report(&slab).page_bytes, 0);
+    free(handles);
+    slab_release(&slab);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_density),
-        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_classes),  cmocka_unit_test(test_model),
+        cmocka_unit_test(test_density),  cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_emptying),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void reply_hello(struct call *call) {
     reply_bulk_text(reply, "mode");
     reply_bulk_text(reply, "standalone");
     reply_bulk_text(reply, "role");
-    reply_bulk_text(reply, "master");
+    reply_bulk_text(reply, call->server->replication.is_replica ? "replica" : "master");
     reply_bulk_text(reply, "modules");
     reply_array(reply, 0);
 }

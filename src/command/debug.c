@@ -68,12 +68,7 @@ static void debug_structsize(struct call *call) {
 
 /* From now on the history of this server is another one. */
 static void debug_change_repl_id(struct call *call) {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t random[SERVER_RUN_ID_SIZE];
-    char *id = call->server->replication_id;
-    io_entropy(call->server->io, random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++)
-        id[i] = digits[random[i] & 15];
+    replication_forget(call->server);
     reply_ok(call->reply);
 }
 

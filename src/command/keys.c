@@ -69,6 +69,11 @@ void command_randomkey(struct call *call) {
             reply_bulk(call->reply, entry_key(entry));
             return;
         }
+        if (call->server->replication.is_replica) { /* which removes nothing by itself */
+            if (i < TRIES - 1) continue;
+            reply_bulk(call->reply, entry_key(entry));
+            return;
+        }
         struct key key = key_make(&call->server->keyspace, entry_key(entry));
         call_locate_key(call, call->database, &key);
     }

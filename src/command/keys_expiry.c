@@ -49,7 +49,7 @@ static bool condition_holds(const struct condition *condition, int64_t before, i
 static bool parse_when(struct call *call, enum expiry_unit unit, bool relative, int64_t *when) {
     if (!call_parse_i64(call, 2, when, NULL)) return false;
     if ((unit == EXPIRY_SECONDS && __builtin_mul_overflow(*when, 1000, when)) ||
-        (relative && __builtin_add_overflow(*when, call->now_ms, when))) {
+        (relative && __builtin_add_overflow(*when, call->server->now_ms, when))) {
         struct bytes name = call->command->full_name;
         call_error(call, "ERR invalid expire time in '%.*s' command", (int)name.size, name.data);
         return false;

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "engine/config.h"
 #include "engine/server.h"
-#include "engine/version.h"
 #include "rdb/save.h"
 #include <errno.h>
 #include <stdio.h>
@@ -124,7 +123,6 @@ static void rewrite_done(void *context) {
 /* The increment that is being written begins at this very moment. */
 static bool write_base(struct server *server) {
     struct appending *appending = &server->appending;
-    const struct config *config = server->config;
     INVARIANT(!appending->rewriting);
     struct view *view = view_open(&server->keyspace);
     if (!view) {
@@ -140,22 +138,12 @@ static bool write_base(struct server *server) {
     job->is_rdb = true;
     job->save = (struct rdb_save){
         .io = server->io,
-        .view = view,
-        .world = &server->keyspace.world,
-        .policy = server->keyspace.use,
-        .redis_version = REDIS_VERSION,
-        .memory = server_used_memory(server),
-        .now_s = server->now_ms / 1000,
-        .compresses = config->rdbcompression,
-        .checksums = config->rdbchecksum,
-        .is_aof_base = true,
-        .syncs_on_the_way = config->aof_rewrite_incremental_fsync,
+        .syncs_on_the_way = server->config->aof_rewrite_incremental_fsync,
         .keys_total = keyspace_count(&server->keyspace),
     };
-    struct scripting *scripting = &server->scripting;
-    if (scripting->host)
-        scripting->encode_libraries(scripting->host, config->rdbcompression, &job->libraries);
-    job->save.libraries = buffer_bytes(&job->libraries);
+    saving_describe(server, view, &job->libraries, &job->save.content);
+    job->save.content.use = RDB_WRITER_NO_USE;
+    job->save.content.is_aof_base = true;
     set_paths(job);
     appending->scheduled = false;
     appending->rewriting = job;
@@ -235,7 +223,7 @@ bool appending_open(struct server *server) {
         .journal = &server->journal,
         .directory = config->appenddirname.data,
         .name = config->appendfilename.data,
-        .id = server->replication_id,
+        .id = server->replication.id,
         .moved = moved,
         .context = server,
     };
@@ -255,6 +243,7 @@ bool appending_begin(struct server *server, bool is_complete) {
     int64_t now_us = io_monotonic_us(server->io);
     if (appending->is_on) appending_end(server);
     if (!appending->is_open && !appending_open(server)) return false;
+    replication_count(server);
     int result = is_complete ? aof_start(aof, now_us) : aof_start_anew(aof, now_us);
     if (result < 0) {
         log_warning(server->log, "Can't open the append-only file: %s", strerror(-result));

@@ -167,6 +167,7 @@ static const struct entry *find_alive(struct call *call, struct database *db,
                                       const struct key *key) {
     const struct entry *entry = database_find(db, key);
     if (!entry || likely(entry_expiry(entry) > call->now_ms)) return entry;
+    if (call->server->replication.is_replica) return NULL; /* as if it were gone */
     struct spot spot = database_locate(db, key);
     expire(call, db, &spot);
     return NULL;

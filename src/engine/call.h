@@ -22,7 +22,8 @@ struct command;
 struct server;
 struct session;
 
-enum { CALL_HIDDEN_BITS = 64 }; /* the last one stands for all further arguments */
+enum { CALL_WOKEN = UINT16_MAX }; /* `ready` of who waits for no key */
+enum { CALL_HIDDEN_BITS = 64 };   /* the last one stands for all further arguments */
 
 struct call {
     struct server *server;
@@ -113,10 +114,10 @@ void reply_item(struct reply *reply, const struct item *item); /* as a bulk stri
 
 /* What a call waits for, and what then. */
 struct call_wait {
-    enum value_type type; /* one of the keys holds this */
-    bool wake_when_gone;  /* or stops being what it was: deleted, another type (XREADGROUP) */
-    const uint32_t *keys; /* arguments; the same keys whenever it is run again */
-    uint32_t key_count;
+    enum value_type type;     /* one of the keys holds this */
+    bool wake_when_gone;      /* or stops being what it was: deleted, another type (XREADGROUP) */
+    const uint32_t *keys;     /* arguments; the same keys whenever it is run again */
+    uint32_t key_count;       /* 0: waiting_wake ends it */
     int64_t timeout_ms;       /* from now; 0: for ever */
     const struct bytes *argv; /* what to run then, copied, the keys where they are; NULL: the same
                                * words */

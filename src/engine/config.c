@@ -77,10 +77,15 @@ void config_observe(struct config *config, const char *name, config_observe_func
 }
 
 void config_amend(struct config *config, enum config_index index, struct bytes text) {
+    config_amend_words(config, index, &text, 1);
+}
+
+void config_amend_words(struct config *config, enum config_index index, const struct bytes *words,
+                        size_t count) {
     const struct config_directive *directive = &config_directives[index];
     union config_value value;
     char error[CONFIG_ERROR_SIZE];
-    bool parsed = config_value_parse(directive, &text, 1, NULL, false, &value, error);
+    bool parsed = config_value_parse(directive, words, count, NULL, false, &value, error);
     if (!parsed) invariant_panic("%s: %s", directive->name, error);
     config_value_release(directive, config_field(config, directive));
     memcpy(config_field(config, directive), &value, directive->kind->size);

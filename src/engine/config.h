@@ -88,6 +88,7 @@ enum config_diskless_load {
 enum config_propagation { PROPAGATION_IGNORE, PROPAGATION_PANIC, PROPAGATION_PANIC_ON_REPLICAS };
 enum config_pubsub { PUBSUB_RESETCHANNELS, PUBSUB_ALLCHANNELS };
 enum config_tls_auth { TLS_AUTH_NO, TLS_AUTH_YES, TLS_AUTH_OPTIONAL };
+enum config_ack_policy { ACK_WAIT, ACK_REFUSE, ACK_DEGRADE };
 enum config_oom { OOM_NO, OOM_RELATIVE, OOM_ABSOLUTE };
 enum config_endpoint { ENDPOINT_IP, ENDPOINT_HOSTNAME, ENDPOINT_UNKNOWN };
 /* notify-keyspace-events holds bits of enum notify_class and notify_target (engine/notify.h). */
@@ -201,6 +202,8 @@ void config_observe(struct config *config, const char *name, config_observe_func
 /* Put a value, as written in a file, in a field: what the start finds out (the absolute path of
  * dir, how many clients the system allows). It must be right; nobody is told. */
 void config_amend(struct config *config, enum config_index index, struct bytes text);
+void config_amend_words(struct config *config, enum config_index index, const struct bytes *words,
+                        size_t count);
 /* The same for statements: each a line of `text`, its words between single blanks. */
 void config_amend_statements(struct config *config, enum config_index index, struct bytes text);
 

@@ -41,6 +41,8 @@ static const struct config_choice propagation_choices[] = {
     {"panic", PROPAGATION_PANIC},
     {"panic-on-replicas", PROPAGATION_PANIC_ON_REPLICAS},
     {NULL, 0}};
+static const struct config_choice ack_policy_choices[] = {
+    {"wait", ACK_WAIT}, {"refuse", ACK_REFUSE}, {"degrade", ACK_DEGRADE}, {NULL, 0}};
 static const struct config_choice pubsub_choices[] = {
     {"allchannels", PUBSUB_ALLCHANNELS}, {"resetchannels", PUBSUB_RESETCHANNELS}, {NULL, 0}};
 static const struct config_choice tls_auth_choices[] = {

@@ -75,7 +75,7 @@ static void begin_refusal(struct call *call) {
 }
 
 /* Of the command, and for EXEC of what it would run. */
-static uint32_t flags_of(const struct call *call) {
+uint32_t dispatch_flags(const struct call *call) {
     enum { OF_QUEUED = COMMAND_WRITE | COMMAND_MAY_REPLICATE | COMMAND_DENYOOM };
     uint32_t flags = call->command->flags;
     if (!is_exec(call->command)) return flags;
@@ -85,7 +85,7 @@ static uint32_t flags_of(const struct call *call) {
 /* Memory is short, and the command may need more; or it is to be queued, which needs some. */
 static bool refused_by_memory(struct call *call) {
     static const char *const ends[] = {"exec", "discard", "quit", "reset"};
-    bool needs = flags_of(call) & COMMAND_DENYOOM;
+    bool needs = dispatch_flags(call) & COMMAND_DENYOOM;
     if (call->session->flags & SESSION_MULTI && !needs) {
         needs = true;
         for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
@@ -100,7 +100,7 @@ static bool refused_by_memory(struct call *call) {
 /* The dataset is not there yet, or cannot be saved. */
 static bool refused_by_state(struct call *call) {
     const struct server *server = call->server;
-    uint32_t flags = flags_of(call);
+    uint32_t flags = dispatch_flags(call);
     begin_refusal(call);
     bool writes = flags & COMMAND_WRITE || bytes_is(call->command->full_name, "ping");
     if (unlikely(server->saving.failed) && writes && saving_refuses_writes(server)) {
@@ -122,6 +122,8 @@ static bool refused_by_state(struct call *call) {
         call_error(call, "LOADING Redis is loading the dataset in memory");
         return true;
     }
+    if (unlikely(server->replication.may_refuse) && server->replication.hooks->refuses(call))
+        return true;
     if (unlikely(server->scripting.busy) && !(flags & COMMAND_ALLOW_BUSY) &&
         !(call->session->flags & SESSION_INTERNAL)) {
         call_error_busy(call);
@@ -202,7 +204,8 @@ bool dispatch_refused_by_state(struct call *call) {
     const struct server *server = call->server;
     if (unlikely(server->limit.is_set) && !call->in_unit && refused_by_memory(call)) return true;
     return (unlikely(server->saving.failed) || unlikely(server->loading) ||
-            unlikely(server->scripting.busy) || unlikely(server->appending.refuses)) &&
+            unlikely(server->scripting.busy) || unlikely(server->appending.refuses) ||
+            unlikely(server->replication.may_refuse)) &&
            refused_by_state(call);
 }
 
@@ -215,7 +218,7 @@ static bool must_wait(const struct call *call) {
     if (server->pause == SERVER_PAUSE_ALL)
         return !call->command || !(call->command->flags & COMMAND_ADMIN) ||
                !bytes_is(call->argv[0], "client");
-    return call->command && (flags_of(call) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE));
+    return call->command && (dispatch_flags(call) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE));
 }
 
 /* ---- running ---- */
@@ -229,7 +232,7 @@ static void propagate(struct call *call) {
     } else {
         journal_append(&server->journal, call->database->number, call->argv, call->argc);
     }
-    call->session->wrote = server->journal.offset;
+    call->session->wrote = server->journal.changed;
 }
 
 static void count_latency(struct command_statistics *counts, uint64_t ticks) {
@@ -386,7 +389,12 @@ static void run_behind(struct server *server) {
 
 void dispatch(struct session *session, const struct command *command, struct request *request,
               const uint64_t *hashes) {
-    if (unlikely(finished(session))) return;
+    if (unlikely(session->flags &
+                 (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY | SESSION_PRIMARY))) {
+        if (finished(session)) return;
+        session->server->replication.hooks->apply(session, command, request, hashes);
+        return;
+    }
     if (unlikely(session->held)) {
         session_hold(session, request);
         return;
@@ -454,6 +462,36 @@ bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *
     session_reply_end(session);
     session_send_put_off(server);
     return !call.waits;
+}
+
+bool dispatch_replicated(struct session *session, const struct command *command,
+                         struct request *request, const uint64_t *hashes) {
+    struct server *server = session->server;
+    if (command && command->subcommand_count > 0 && request->count > 1)
+        command = command_find_subcommand(server->commands, command, request->arguments[1]);
+    if (!command || !command->handler || !command_arity_fits(command, request->count)) return false;
+    struct reply kept;
+    struct call call = {
+        .server = server,
+        .session = session,
+        .command = command,
+        .argv = request->arguments,
+        .argc = request->count,
+        .hashes = hashes,
+        .request = request,
+        .reply = &session->reply,
+        .database = &server->keyspace.databases[session->database],
+    };
+    session->last_executed = command;
+    if (session->flags & SESSION_MULTI && !(command->flags & COMMAND_NOT_QUEUED)) {
+        transaction_queue(session, command, request, hashes);
+        return true;
+    }
+    mute(session, &kept);
+    run_first(&call);
+    session_unmute(session);
+    if (unlikely(has_behind(server))) run_behind(server);
+    return !call.failed;
 }
 
 bool dispatch_effect(struct session *session, struct request *request, char *error,

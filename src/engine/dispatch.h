@@ -17,6 +17,8 @@ void dispatch(struct session *session, const struct command *command, struct req
  * effects go to the journal, and its reply to call->reply. */
 void dispatch_in_unit(struct call *call);
 
+/* The command's flags, and for EXEC those of what it would run. */
+uint32_t dispatch_flags(const struct call *call);
 /* The server's state (loading, memory, the disk, a script that runs for long) does not let the
  * command run (for one within a unit, memory was looked at when that began):
  * then the reply is that error. */
@@ -28,6 +30,11 @@ void dispatch_held(struct session *session);
 /* The request that waits for keys (waiting.h) runs again, with `ready` the argument of one that may
  * serve it; or its end is answered by `instead`. False when it waits as before. */
 bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *instead);
+
+/* A request of the primary's stream: it may do anything, nothing is past its time meanwhile, and
+ * its reply goes nowhere. False: it is no command of this server, or was answered with an error. */
+bool dispatch_replicated(struct session *session, const struct command *command,
+                         struct request *request, const uint64_t *hashes);
 
 /* An effect that was read back (replay): run by an internal session whose replies nobody wants.
  * Nothing is past its time meanwhile (call->now_ms is 0), as the journal says when a key went.

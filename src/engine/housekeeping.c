@@ -200,7 +200,8 @@ void housekeeping(struct server *server) {
         server->housekeeping_count++;
         server->housekeeping_due_us = server->monotonic_us + 1000000 / server->config->hz;
     }
-    if (server->active_expire && !server->loading && (due || server->sweep_unfinished))
+    if (server->active_expire && !server->loading && !server->replication.is_replica &&
+        server->pause == SERVER_PAUSE_NONE && (due || server->sweep_unfinished))
         sweep(server);
     else
         server->sweep_unfinished = false;

@@ -8,6 +8,7 @@
  * A file that begins as an RDB file does is one, and may go on with commands. */
 #include "engine/loading.h"
 
+#include "base/invariant.h"
 #include "base/memory.h"
 #include "engine/config.h"
 #include "engine/dispatch.h"
@@ -45,6 +46,11 @@ struct loading {
     struct rdb_limits limits;
     uint64_t total, passed; /* bytes of all files, and of those before the present one */
     uint64_t commands;
+    /* Of another server's dataset: */
+    char *path;                 /* NULL: it is this server's own */
+    struct database *databases; /* aside; NULL: the keyspace's */
+    struct buffer libraries;    /* aside, each with its size in front */
+    void (*ended)(struct server *server, const struct rdb_history *history);
     int64_t begun_us; /* monotonic */
     int64_t begun_s;
 };
@@ -76,6 +82,7 @@ static void log_head(const struct server *server, const struct rdb_load *load) {
 }
 
 static const char *file_name(const struct loading *loading) {
+    if (loading->path) return loading->path;
     return loading->from_log ? loading->parts[loading->part].path
                              : loading->server->config->dbfilename.data;
 }
@@ -100,8 +107,8 @@ static void log_failure(const struct loading *loading) {
     case RDB_LOAD_UNREADABLE:
     case RDB_LOAD_GOOD: break;
     }
-    log_warning(log, "Fatal error loading the DB from %s: %s. Exiting.", file_name(loading),
-                load->error);
+    log_warning(log, "Fatal error loading the DB from %s: %s.%s", file_name(loading), load->error,
+                loading->path ? "" : " Exiting.");
 }
 
 static void log_rdb(const struct loading *loading) {
@@ -123,6 +130,14 @@ static bool load_library(void *context, struct bytes text) {
     return server->scripting.load_library(server->scripting.host, text);
 }
 
+/* Not before its dataset is there too. */
+static bool keep_library(void *context, struct bytes text) {
+    struct buffer *libraries = context;
+    buffer_append(libraries, &text.size, sizeof text.size);
+    buffer_append(libraries, text.data, text.size);
+    return true;
+}
+
 /* False: it cannot begin; load.failure says why. */
 static bool begin_rdb(struct loading *loading, const char *path) {
     struct server *server = loading->server;
@@ -131,14 +146,19 @@ static bool begin_rdb(struct loading *loading, const char *path) {
         .log = server->log,
         .keyspace = &server->keyspace,
         .limits = &loading->limits,
-        /* The log says itself when a key went. */
-        .now_ms = loading->from_log ? 0 : server->now_ms,
+        /* The log says itself when a key went, and so does a primary. */
+        .now_ms = loading->from_log || loading->path ? 0 : server->now_ms,
         .checksums = server->config->rdbchecksum,
         .merges = loading->merges,
     };
     if (server->scripting.host) {
         options.library = load_library;
         options.library_context = server;
+    }
+    if (loading->databases) {
+        options.databases = loading->databases;
+        options.library = keep_library;
+        options.library_context = &loading->libraries;
     }
     loading->has_load = true;
     return rdb_load_begin(&loading->load, &options, path);
@@ -274,8 +294,15 @@ static enum state begin_part(struct loading *loading) {
 
 static void note_history(struct loading *loading) {
     const struct replay *replay = &loading->replay;
-    if (!loading->has_replay || !replay->announced) return;
-    journal_continue(&loading->server->journal, replay->last.offset + replay->last.bytes);
+    if (!loading->has_replay) return;
+    if (!replay->announced) { /* who wrote these changes did not count them */
+        if (replay->commands > 0) loading->server->replication.is_loaded = false;
+        return;
+    }
+    struct rdb_history history = {.offset = replay->last.offset + replay->last.bytes,
+                                  .database = loading->session->database};
+    memcpy(history.id, replay->last.id, sizeof history.id);
+    replication_continue(loading->server, &history);
 }
 
 static enum state next_part(struct loading *loading) {
@@ -378,6 +405,7 @@ static enum state step_log(struct loading *loading) {
             uint64_t offset = rdb_load_offset(&loading->load);
             log_rdb(loading);
             loading->server->loaded_keys = loading->load.keys;
+            replication_continue(loading->server, &loading->load.history);
             end_rdb(loading);
             if (offset < loading->parts[loading->part].size) return begin_commands(loading, offset);
         }
@@ -431,9 +459,11 @@ static enum state loaded(struct loading *loading) {
     } else if (loading->has_load) {
         server->loaded_keys = loading->load.keys;
         server->loaded_expired = loading->load.expired;
+        replication_continue(server, &loading->load.history);
         log_rdb(loading);
         log_notice(server->log, "DB loaded from disk: %.3f seconds", seconds_taken(loading));
     }
+    replication_loaded(server);
     return begin_appending(loading);
 }
 
@@ -446,6 +476,11 @@ static enum state step_base(struct loading *loading) {
 }
 
 static enum state step(struct loading *loading) {
+    if (loading->path && loading->load.failure != RDB_LOAD_GOOD) {
+        log_failure(loading);
+        return FAILED;
+    }
+    if (loading->path) return step_rdb(loading);
     if (loading->awaits_base) return step_base(loading);
     enum state state = loading->from_log ? step_log(loading) : step_rdb(loading);
     return state == DONE ? loaded(loading) : state;
@@ -461,6 +496,9 @@ static struct loading *open_loading(struct server *server) {
 }
 
 static void close_loading(struct loading *loading) {
+    if (loading->databases) keyspace_drop_aside(&loading->server->keyspace, loading->databases);
+    buffer_release(&loading->libraries);
+    memory_free(loading->path);
     end_rdb(loading);
     end_commands(loading);
     if (loading->session) session_close(loading->session);
@@ -482,20 +520,89 @@ bool loading_begin(struct server *server) {
 }
 
 void loading_end(struct server *server) {
-    if (!server->loading) return;
-    struct loading *loading = server->loading;
-    server->loading = NULL;
-    close_loading(loading);
+    struct loading *both[] = {server->loading, server->aside};
+    server->loading = server->aside = NULL;
+    for (int i = 0; i < 2; i++)
+        if (both[i]) close_loading(both[i]);
 }
 
+/* ---- another server's ---- */
+
+static void empty_dataset(struct server *server) {
+    for (uint32_t i = 0; i < server->keyspace.database_count; i++)
+        keyspace_flush(&server->keyspace, i);
+    if (server->scripting.host) server->scripting.flush_libraries(server->scripting.host);
+    if (server->interests) server_database_changed(server, UINT32_MAX);
+}
+
+void loading_replace(struct server *server, const struct loading_replacement *replacement) {
+    struct loading *loading = open_loading(server);
+    loading->path = memory_copy_text(replacement->path);
+    loading->ended = replacement->ended;
+    INVARIANT(!server->loading && !server->aside);
+    if (replacement->is_aside) {
+        loading->databases = keyspace_open_aside(&server->keyspace);
+        server->aside = loading;
+    } else {
+        empty_dataset(server);
+        server->loading = loading;
+    }
+    begin_rdb(loading, loading->path); /* a failure is found at the first step */
+    loading->total = loading->load.size;
+}
+
+static bool load_libraries(struct loading *loading) {
+    struct server *server = loading->server;
+    for (size_t at = 0; at < loading->libraries.size;) {
+        size_t size;
+        memcpy(&size, loading->libraries.data + at, sizeof size);
+        at += sizeof size;
+        if (!load_library(server, bytes_make(loading->libraries.data + at, size))) return false;
+        at += size;
+    }
+    return true;
+}
+
+/* What was loaded aside takes the place of the old dataset. */
+static bool take_aside(struct loading *loading) {
+    struct server *server = loading->server;
+    if (server->scripting.host) {
+        server->scripting.flush_libraries(server->scripting.host);
+        if (!load_libraries(loading)) return false;
+    }
+    keyspace_take_aside(&server->keyspace, loading->databases);
+    loading->databases = NULL;
+    if (server->interests) server_database_changed(server, UINT32_MAX);
+    return true;
+}
+
+static void end_replacement(struct loading *loading, bool good) {
+    struct server *server = loading->server;
+    struct rdb_history history = loading->load.history;
+    if (good && loading->databases) good = take_aside(loading);
+    if (good) log_rdb(loading);
+    if (!good && !loading->databases) empty_dataset(server);
+    void (*ended)(struct server *, const struct rdb_history *) = loading->ended;
+    if (server->aside == loading) server->aside = NULL;
+    if (server->loading == loading) server->loading = NULL;
+    close_loading(loading);
+    ended(server, good ? &history : NULL);
+}
+
+/* ---- in slices ---- */
+
 void loading_step(struct server *server) {
-    struct loading *loading = server->loading;
+    struct loading *loading = server->loading ? server->loading : server->aside;
     int64_t end_us = io_monotonic_us(server->io) + SLICE_US;
     enum state state;
     do
         state = step(loading);
     while (state == MORE && !loading->awaits_base && io_monotonic_us(server->io) < end_us);
     if (state == MORE) return;
+    if (loading->path) {
+        end_replacement(loading, state == DONE);
+        return;
+    }
     if (state == FAILED) {
         server->exit_code = 1;
         server->stopped = true;

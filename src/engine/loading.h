@@ -11,6 +11,7 @@
 
 struct server;
 struct loading;
+struct rdb_history;
 struct rdb_limits;
 
 /* What INFO tells. */
@@ -25,13 +26,24 @@ void loading_limits(const struct server *server, struct rdb_limits *limits);
 /* The files of the configuration, from now on, in the turns to come; where there is nothing to
  * load, server->loading is NULL afterwards. False: it cannot be, and why stands in the log. */
 bool loading_begin(struct server *server);
-/* A slice of it; at the end server->loading is NULL, or the server has stopped with exit code 1. */
+/* A slice of what is loaded; at the end server->loading and server->aside are NULL, or the server
+ * has stopped with exit code 1. */
 void loading_step(struct server *server);
-/* Give it up, if there is one. */
+/* Give both up, if there are any. */
 void loading_end(struct server *server);
 struct loading_report loading_report(const struct server *server);
 /* It waits for a worker: the engine may sleep. */
 bool loading_waits(const struct server *server);
+/* Another server's dataset, in an RDB file, in the place of this one's, in the turns to come.
+ * Aside: clients are served from the old one until the new one is complete. A failure leaves an
+ * empty dataset, or the old one. */
+struct loading_replacement {
+    const char *path; /* copied */
+    bool is_aside;
+    /* At the end: what the file says of its history; NULL: it failed, and why stands in the log. */
+    void (*ended)(struct server *server, const struct rdb_history *history);
+};
+void loading_replace(struct server *server, const struct loading_replacement *replacement);
 /* Load the RDB file at once (DEBUG RELOAD). False: why stands in the log; what was loaded remains.
  */
 bool loading_run(struct server *server, bool merges);

@@ -132,10 +132,16 @@ static void note_exceeded(struct server *server, bool exceeded) {
     }
 }
 
+/* The primary says what goes. */
+static bool replica_ignores(const struct server *server) {
+    return server->replication.is_replica && server->config->replica_ignore_maxmemory;
+}
+
 bool memory_limit_check(struct server *server) {
     struct memory_limit *limit = &server->limit;
     enum progress progress = BELOW;
-    if (!limit->is_set || server->loading || server->pause != SERVER_PAUSE_NONE) {
+    if (!limit->is_set || server->loading || replica_ignores(server) ||
+        server->pause != SERVER_PAUSE_NONE) {
         limit->unfinished = limit->is_reached = false;
         return false;
     }

@@ -226,10 +226,14 @@ static void append_persistence(struct report *report) {
 
 static void append_replication(struct report *report) {
     const struct server *server = report->server;
+    if (server->replication.host) {
+        server->replication.hooks->report(report);
+        return;
+    }
     report_text(report, "role", "master");
     report_number(report, "connected_slaves", 0);
     report_text(report, "master_failover_state", "no-failover");
-    report_text(report, "master_replid", server->replication_id);
+    report_text(report, "master_replid", server->replication.id);
     report_text(report, "master_replid2", "0000000000000000000000000000000000000000");
     report_number(report, "master_repl_offset", server->journal.offset);
     report_text(report, "second_repl_offset", "-1");

@@ -25,16 +25,37 @@ struct saving_job {
 
 /* ---- a job ---- */
 
-static enum rdb_save_use use_of(const struct config *config) {
+static enum rdb_writer_use use_of(const struct config *config) {
     switch (config->maxmemory_policy) {
     case POLICY_ALLKEYS_LFU:
-    case POLICY_VOLATILE_LFU: return RDB_SAVE_FREQUENCY;
+    case POLICY_VOLATILE_LFU: return RDB_WRITER_FREQUENCY;
     case POLICY_ALLKEYS_LRU:
     case POLICY_VOLATILE_LRU:
     case POLICY_ALLKEYS_LRM:
-    case POLICY_VOLATILE_LRM: return RDB_SAVE_IDLE;
-    default: return RDB_SAVE_NO_USE;
+    case POLICY_VOLATILE_LRM: return RDB_WRITER_IDLE;
+    default: return RDB_WRITER_NO_USE;
     }
+}
+
+void saving_describe(struct server *server, const struct view *view, struct buffer *libraries,
+                     struct rdb_writer_options *options) {
+    const struct config *config = server->config;
+    struct scripting *scripting = &server->scripting;
+    if (scripting->host)
+        scripting->encode_libraries(scripting->host, config->rdbcompression, libraries);
+    *options = (struct rdb_writer_options){
+        .view = view,
+        .world = &server->keyspace.world,
+        .policy = server->keyspace.use,
+        .use = use_of(config),
+        .redis_version = REDIS_VERSION,
+        .memory = server_used_memory(server),
+        .libraries = buffer_bytes(libraries),
+        .now_s = server->now_ms / 1000,
+        .compresses = config->rdbcompression,
+        .checksums = config->rdbchecksum,
+    };
+    replication_history(server, &options->history);
 }
 
 /* Absolute paths: `dir` may change while it is written. */
@@ -57,7 +78,6 @@ static struct saving_job *job_open(struct server *server) {
         log_warning(server->log, "Can't save: too many views of the dataset are open");
         return NULL;
     }
-    const struct config *config = server->config;
     struct saving_job *job = memory_alloc_zeroed(1, sizeof *job);
     job->server = server;
     job->view = view;
@@ -65,22 +85,10 @@ static struct saving_job *job_open(struct server *server) {
     job->begun_us = io_monotonic_us(server->io);
     job->save = (struct rdb_save){
         .io = server->io,
-        .view = view,
-        .world = &server->keyspace.world,
-        .policy = server->keyspace.use,
-        .use = use_of(config),
-        .redis_version = REDIS_VERSION,
-        .memory = server_used_memory(server),
-        .now_s = server->now_ms / 1000,
-        .compresses = config->rdbcompression,
-        .checksums = config->rdbchecksum,
-        .syncs_on_the_way = config->rdb_save_incremental_fsync,
+        .syncs_on_the_way = server->config->rdb_save_incremental_fsync,
         .keys_total = keyspace_count(&server->keyspace),
     };
-    struct scripting *scripting = &server->scripting;
-    if (scripting->host)
-        scripting->encode_libraries(scripting->host, config->rdbcompression, &job->libraries);
-    job->save.libraries = buffer_bytes(&job->libraries);
+    saving_describe(server, view, &job->libraries, &job->save.content);
     set_paths(job, server);
     return job;
 }

@@ -11,8 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buffer;
+struct rdb_writer_options;
 struct server;
 struct saving_job;
+struct view;
 
 struct saving {
     struct saving_job *job; /* under way on a worker; NULL: none */
@@ -37,6 +40,11 @@ static inline bool saving_is_running(const struct saving *saving) {
 void saving_check(struct server *server);
 /* Are writes refused, because the last save failed? */
 bool saving_refuses_writes(const struct server *server);
+
+/* What RDB bytes of this dataset are to say and how, but for the sink. The libraries go into the
+ * buffer, which is empty and has to live as long. */
+void saving_describe(struct server *server, const struct view *view, struct buffer *libraries,
+                     struct rdb_writer_options *options);
 
 struct saving_progress {
     uint64_t keys_total, keys_done, bytes;

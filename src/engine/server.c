@@ -50,7 +50,7 @@ static void random_init(struct server_random *random, struct io *io) {
         random->ahead[i] = generate(random->state);
 }
 
-static void make_id(struct io *io, char out[SERVER_RUN_ID_SIZE + 1]) {
+void server_make_id(struct io *io, char out[SERVER_RUN_ID_SIZE + 1]) {
     static const char digits[] = "0123456789abcdef";
     uint8_t random[SERVER_RUN_ID_SIZE / 2];
     io_entropy(io, random, sizeof random);
@@ -178,8 +178,8 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->commands = options->commands;
     io_entropy(server->io, &secret, sizeof secret);
     random_init(&server->random, server->io);
-    make_id(server->io, server->run_id);
-    make_id(server->io, server->replication_id);
+    server_make_id(server->io, server->run_id);
+    server_make_id(server->io, server->replication.id);
     take_time(server);
     server->started_ms = server->now_ms;
     server->started_monotonic_ms = server->monotonic_ms;
@@ -221,6 +221,7 @@ struct server *server_open(const struct server_options *options, char *error, si
 }
 
 void server_close(struct server *server) {
+    if (server->replication.host) server->replication.hooks->close(server);
     while (server->session_count > 0)
         session_close(server->sessions[server->session_count - 1]);
     server_close_listeners(server);
@@ -313,7 +314,10 @@ static void handle_event(struct server *server, const struct io_event *event) {
         return;
     }
     struct session *session = event->context;
-    if (session->held) {
+    if (unlikely(session->flags & SESSION_RAW)) {
+        server->replication.hooks->event(session, event->ready);
+        if (!(event->ready & IO_WRITABLE) || session->flags & SESSION_CLOSE_NOW) return;
+    } else if (session->held) {
         /* Not before what is held has run; from now on the poller tells only of the end. */
         session_watch(session);
         if (event->ready & IO_HANGUP) session_close_later(session);
@@ -338,11 +342,15 @@ static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->turn.delivery_first ||
         server->tracking.has_changes || server->sweep_unfinished || server->drain_unfinished ||
         server->limit.unfinished || server->client_limit.unfinished || server->resume_held ||
-        server->shutdown_wanted || (server->loading && !loading_waits(server)))
+        server->shutdown_wanted || server->aside || (server->loading && !loading_waits(server)))
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
         due = server->pause_until_ms * 1000;
+    if (server->replication.host) {
+        if (server->replication.wanted) return 0;
+        if (server->replication.due_us < due) due = server->replication.due_us;
+    }
     int64_t waiting_due = waiting_due_us(&server->waiting);
     if (waiting_due < due) due = waiting_due;
     int64_t appending_due = appending_due_us(&server->appending);
@@ -403,7 +411,9 @@ void server_turn(struct server *server) {
     if (server->monotonic_us >= waiting_due_us(&server->waiting)) time_out(server);
     turn_batches(server);
     if (server->accept_from) accept_waiting(server);
-    if (unlikely(server->loading)) loading_step(server);
+    if (unlikely(replication_is_due(&server->replication, server->monotonic_us)))
+        server->replication.hooks->step(server);
+    if (unlikely(server->loading || server->aside)) loading_step(server);
     housekeeping(server);
     appending_step(&server->appending, server->monotonic_us);
     server->statistics.turns++;

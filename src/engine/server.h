@@ -14,6 +14,7 @@
 #include "engine/memory_limit.h"
 #include "engine/notify.h"
 #include "engine/pubsub.h"
+#include "engine/replication.h"
 #include "engine/saving.h"
 #include "engine/scripting.h"
 #include "engine/session.h"
@@ -98,6 +99,7 @@ struct server {
     struct session_message *put_off_first, *put_off_last; /* (session.c) */
     uint32_t interests;                                   /* of enum server_interest */
     struct scripting scripting;
+    struct replication replication;
     struct statistics statistics;
     struct acl *acl; /* users (acl.h) */
     struct memory_limit limit;
@@ -133,6 +135,7 @@ struct server {
     struct saving saving;
     struct appending appending;
     struct loading *loading;              /* NULL: the dataset is complete */
+    struct loading *aside;                /* another dataset, which takes its place; NULL: none */
     uint64_t loaded_keys, loaded_expired; /* by the last loading */
     int64_t housekeeping_due_us;          /* monotonic */
     uint32_t session_checked;             /* index of the session that housekeeping looks at next */
@@ -151,7 +154,6 @@ struct server {
     int exit_code;
     size_t startup_memory; /* server_used_memory once it was open */
     char run_id[SERVER_RUN_ID_SIZE + 1];
-    char replication_id[SERVER_RUN_ID_SIZE + 1];
 
     struct command_statistics *command_statistics; /* by command number */
 
@@ -176,6 +178,8 @@ bool server_listen(struct server *server, char *error, size_t error_size);
 bool server_listen_again(struct server *server, char *error, size_t error_size);
 void server_close_listeners(struct server *server);
 void server_accept(struct server *server, uint16_t listener);
+/* A random name of so many hexadecimal digits. */
+void server_make_id(struct io *io, char out[SERVER_RUN_ID_SIZE + 1]);
 /* Turns until shutdown; the exit code. For the real world. */
 int server_run(struct server *server);
 /* One turn: wait at most as long as nothing is due (never in a simulated world), serve what is

@@ -106,7 +106,7 @@ void session_reply_end(struct session *session) {
     session->reply_base = NULL;
     session->reply.cursor = session->reply.end = NULL;
     session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
-    session->depends_on = session->server->journal.offset;
+    session->depends_on = session->server->journal.changed;
     if (output_pending(&session->output) > 0) session_flush_later(session);
 }
 
@@ -273,8 +273,9 @@ static void clear_output(struct session *session) {
     const struct journal *journal = &session->server->journal;
     size_t pending = output_pending(&session->output);
     uint64_t wanted = 0;
-    if (unlikely(journal->horizon != JOURNAL_HORIZON_ALL)) {
-        if (session->flags & SESSION_TOLD) session->depends_on = session->wrote = journal->offset;
+    if (unlikely(journal->horizon != JOURNAL_HORIZON_ALL) &&
+        session->class != SESSION_CLASS_REPLICA) {
+        if (session->flags & SESSION_TOLD) session->depends_on = session->wrote = journal->changed;
         wanted = journal->horizon_is_strict ? session->depends_on : session->wrote;
     }
     session->flags &= ~(uint32_t)SESSION_TOLD;
@@ -323,7 +324,8 @@ bool session_flush(struct session *session) {
 
 void session_watch(struct session *session) {
     uint32_t interest = 0;
-    if (!session->held && !(session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW)))
+    if (!session->held &&
+        !(session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW | SESSION_DEAF)))
         interest |= IO_READABLE;
     if (session->flags & SESSION_WANTS_WRITE) interest |= IO_WRITABLE;
     if (interest == session->watched || session->socket == IO_NONE) return;
@@ -402,6 +404,7 @@ struct session *session_open(struct server *server, io_socket socket, uint16_t l
 
 void session_close(struct session *session) {
     struct server *server = session->server;
+    if (unlikely(session->flags & SESSION_REPLICATION)) server->replication.hooks->gone(session);
     turn_forget(server, session);
     if (session->socket != IO_NONE) {
         io_unwatch(server->io, session->socket);
@@ -486,6 +489,8 @@ size_t session_memory(const struct session *session) {
 static void describe_flags(const struct session *session, struct buffer *out) {
     size_t before = out->size;
     if (session->flags & SESSION_MONITOR) buffer_append_byte(out, 'O');
+    if (session->flags & SESSION_REPLICA) buffer_append_byte(out, 'S');
+    if (session->flags & (SESSION_PRIMARY | SESSION_RAW)) buffer_append_byte(out, 'M');
     if (session->flags & SESSION_SUBSCRIBED) buffer_append_byte(out, 'P');
     if (session->flags & SESSION_MULTI) buffer_append_byte(out, 'x');
     if (session->held) buffer_append_byte(out, 'b');

@@ -28,6 +28,8 @@ enum session_flag {
     SESSION_NO_TOUCH = 1 << 4,
     SESSION_REPLY_OFF = 1 << 5,
     SESSION_REPLY_SKIP_NEXT = 1 << 6,
+    SESSION_PRIMARY = 1 << 7,      /* its requests are the primary's stream (replication.h) */
+    SESSION_REPLICA = 1 << 8,      /* gets this server's stream */
     SESSION_QUEUED = 1 << 9,       /* stands in the server's list of sessions with work */
     SESSION_WANTS_WRITE = 1 << 10, /* output waits for the peer */
     SESSION_IN_BATCH = 1 << 11,
@@ -43,12 +45,15 @@ enum session_flag {
     SESSION_MULTI = 1 << 18,        /* between MULTI and EXEC (transaction.h) */
     SESSION_MULTI_BROKEN = 1 << 19, /* something could not be queued */
     SESSION_WATCH_BROKEN = 1 << 20, /* a key that it watched was changed (watching.h) */
+    SESSION_RAW = 1 << 23,          /* what comes is no request: replication reads it by itself */
     SESSION_MONITOR = 1 << 24,      /* is told of every command (monitor.h) */
     SESSION_SUBSCRIBED = 1 << 28,   /* to something (pubsub.h) */
+    SESSION_DEAF = 1 << 29,         /* not read from for the time being */
     SESSION_DELIVERING = 1 << 25,   /* in the turn's line of sessions that have got messages */
     SESSION_TOLD = 1 << 26, /* its output has messages, which depend on all that came before */
     /* Of any of these a request needs another way through dispatch.c. */
     SESSION_TRACKING = 1 << 27, /* keys that it reads (tracking.h) */
+    SESSION_REPLICATION = SESSION_PRIMARY | SESSION_REPLICA | SESSION_RAW,
     SESSION_UNUSUAL = SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_MULTI |
                       SESSION_SUBSCRIBED | SESSION_TRACKING,
 };

@@ -154,14 +154,14 @@ static void run_all(struct call *call) {
     struct session *session = call->session;
     struct journal *journal = &call->server->journal;
     struct transaction *transaction = session->transaction;
-    uint64_t before = journal->offset;
+    uint64_t before = journal->changed;
     watching_drop(session);
     reply_array(call->reply, transaction->count);
     journal_begin_unit(journal);
     for (uint32_t i = 0; i < transaction->count; i++)
         run_queued(call, &transaction->commands[i]);
     journal_end_unit(journal);
-    if (journal->offset != before) session->wrote = journal->offset;
+    if (journal->changed != before) session->wrote = journal->changed;
 }
 
 void transaction_execute(struct call *call) {

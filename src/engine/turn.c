@@ -126,7 +126,8 @@ static bool over_input_limit(struct session *session) {
     struct server *server = session->server;
     size_t held = session->input.size - session->input_position;
     held += request_parser_memory(&session->parser) + transaction_input(session);
-    if (held <= server->config->client_query_buffer_limit) return false;
+    if (held <= server->config->client_query_buffer_limit || session->flags & SESSION_PRIMARY)
+        return false;
     struct buffer text = {0};
     session_describe_in_log(session, &text);
     log_warning(server->log, "Closing client that reached max query buffer length: %.*s",
@@ -368,6 +369,7 @@ static void deliver(struct server *server) {
 /* An interrupted turn commits when it goes on. */
 static void commit(struct server *server) {
     if (unlikely(server->turn.interrupted)) return;
+    if (unlikely(server->replication.promises)) server->replication.hooks->before_commit(server);
     journal_commit(&server->journal);
     appending_step(&server->appending, server->monotonic_us);
 }

@@ -21,8 +21,9 @@ struct waiting_link {
 
 struct waiter {
     struct session *session;
-    int64_t deadline_us; /* on the monotonic clock */
-    uint32_t heap_index; /* NO_DEADLINE: for ever */
+    struct waiter *next, *before; /* of those who wait for no key */
+    int64_t deadline_us;          /* on the monotonic clock */
+    uint32_t heap_index;          /* NO_DEADLINE: for ever */
     enum value_type type;
     bool wake_when_gone;
     void (*timed_out)(struct call *call);
@@ -147,6 +148,20 @@ static void leave_line(struct waiting *waiting, struct waiting_link *link) {
     drop_key(waiting, key);
 }
 
+static void enter_unkeyed(struct waiting *waiting, struct waiter *waiter) {
+    waiter->next = waiting->unkeyed;
+    if (waiter->next) waiter->next->before = waiter;
+    waiting->unkeyed = waiter;
+}
+
+static void leave_unkeyed(struct waiting *waiting, struct waiter *waiter) {
+    if (waiter->before)
+        waiter->before->next = waiter->next;
+    else
+        waiting->unkeyed = waiter->next;
+    if (waiter->next) waiter->next->before = waiter->before;
+}
+
 /* Keep the words to be run again. */
 static void hold(struct call *call, const struct call_wait *wait) {
     struct session *session = call->session;
@@ -174,7 +189,7 @@ void call_wait(struct call *call, const struct call_wait *wait) {
     struct session *session = call->session;
     struct server *server = call->server;
     struct waiting *waiting = &server->waiting;
-    INVARIANT(call->may_wait && wait->key_count > 0);
+    INVARIANT(call->may_wait);
     call->waits = true;
     if (session->waiter) return; /* in its lines as before */
     struct waiter *waiter =
@@ -195,6 +210,7 @@ void call_wait(struct call *call, const struct call_wait *wait) {
             name_table_find_or_add(&waiting->keys, call->database->number, call->argv[argument]);
         enter_line(waiting, waiter, key, argument);
     }
+    if (wait->key_count == 0) enter_unkeyed(waiting, waiter);
     take_deadline(server, waiter, wait->timeout_ms);
     hold(call, wait);
 }
@@ -205,6 +221,7 @@ void waiting_cancel(struct session *session) {
     if (!waiter) return;
     for (uint32_t i = 0; i < waiter->link_count; i++)
         leave_line(waiting, &waiter->links[i]);
+    if (waiter->link_count == 0) leave_unkeyed(waiting, waiter);
     heap_remove(waiting, waiter);
     if (--waiting->count == 0) session->server->interests &= ~(uint32_t)SERVER_INTEREST_WAITING;
     session->waiter = NULL;
@@ -310,6 +327,15 @@ void waiting_serve(struct server *server) {
         serve_line(server, key);
         waiting->serving = NULL;
         drop_key(waiting, key);
+    }
+}
+
+void waiting_wake(struct server *server) {
+    struct waiter *next;
+    for (struct waiter *waiter = server->waiting.unkeyed; waiter; waiter = next) {
+        struct session *session = waiter->session;
+        next = waiter->next;
+        if (dispatch_waiting(session, CALL_WOKEN, NULL)) end_wait(session);
     }
 }
 

@@ -39,6 +39,7 @@ struct waiting {
     uint32_t heap_count, heap_capacity;
     struct waiting_key *ready_first, *ready_last;
     struct waiting_key *serving;
+    struct waiter *unkeyed;                       /* those who wait for no key (WAIT) */
     struct session *resumed_first, *resumed_last; /* have been served, and hold further requests */
 };
 
@@ -57,6 +58,8 @@ static inline bool waiting_is_ready(const struct waiting *waiting) {
 /* Serve those who wait for what has been changed, in order; until no key is ready. After a command,
  * before the next of any session. */
 void waiting_serve(struct server *server);
+/* Ask those who wait for no key again. */
+void waiting_wake(struct server *server);
 /* Those who were served go on with the requests that they had sent behind. Between two batches, or
  * at the end of one. */
 void waiting_resume(struct server *server);

@@ -7,6 +7,8 @@
 #include "base/crc.h"
 #include "base/invariant.h"
 #include "base/memory.h"
+#include "base/number.h"
+#include "resp/reply.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,10 @@ struct aof_job {
     struct aof_job *next;
     struct aof *aof;
     struct buffer bytes;
+    char id[ANNOTATION_ID_SIZE + 1]; /* of their history */
+    bool announces;                  /* the id, also when there are no bytes */
+    int64_t database;      /* that the stream had selected before them, to be said in a new file
+                              ; -1: it says so itself */
     int64_t since_us;      /* when the first of them was appended */
     int64_t time_ms;       /* wall clock's, when the last of them was; all in the same second */
     uint64_t end;          /* the journal's offset behind them */
@@ -163,7 +169,7 @@ static int write_announced(struct aof *aof, const struct aof_job *job) {
         .crc = crc64(0, bytes),
         .safe = job->safe,
     };
-    memcpy(annotation.id, aof->id, sizeof annotation.id);
+    memcpy(annotation.id, job->id, sizeof annotation.id);
     struct buffer line = {0};
     annotation_format(&annotation, &line);
     /* One call is cheaper than two, unless there is much to copy for it. */
@@ -181,6 +187,19 @@ static int write_timestamp(struct aof *aof, const struct aof_job *job) {
     aof->disk.stamped_s = job->time_ms / SECOND_MS;
     int size = snprintf(text, sizeof text, "#TS:%lld\r\n", (long long)aof->disk.stamped_s);
     return write_counted(aof, bytes_make(text, (size_t)size));
+}
+
+/* What a stream that is another server's has said before this file: it is no part of the stream, so
+ * no stretch announces it. */
+static int write_selection(struct aof *aof, int64_t database) {
+    char digits[NUMBER_I64_TEXT_MAX];
+    struct bytes words[] = {BYTES("SELECT"),
+                            bytes_make(digits, number_format_i64(digits, database))};
+    struct buffer text = {0};
+    request_encode(&text, words, 2);
+    int error = write_counted(aof, buffer_bytes(&text));
+    buffer_release(&text);
+    return error;
 }
 
 /* Remove files, and let the manifest say what the job wants it to. */
@@ -274,8 +293,10 @@ static int work_on(struct aof *aof, struct aof_job *job) {
         error = open_increment(aof, job);
     else if (!error && (job->manifest || job->removes.size > 0))
         error = state(aof, job);
-    if (!error && job->bytes.size > 0) error = write_timestamp(aof, job);
-    if (!error && job->bytes.size > 0) error = write_announced(aof, job);
+    bool has_bytes = job->bytes.size > 0;
+    if (!error && job->database >= 0) error = write_selection(aof, job->database);
+    if (!error && has_bytes) error = write_timestamp(aof, job);
+    if (!error && (has_bytes || job->announces)) error = write_announced(aof, job);
     if (!error && job->syncs) error = -aof->io->operations->sync(aof->io, aof->disk.file, true);
     if (!error && job->closes) {
         aof->io->operations->close(aof->io, aof->disk.file);
@@ -302,7 +323,10 @@ static void job_free(struct aof_job *job) {
 static struct aof_job *add_job(struct aof *aof) {
     struct aof_job *job = memory_alloc_zeroed(1, sizeof *job);
     job->aof = aof;
+    job->time_ms = io_wall_us(aof->io) / 1000;
     job->end = aof->appended;
+    job->database = -1;
+    memcpy(job->id, aof->id, sizeof job->id);
     if (aof->last)
         aof->last->next = job;
     else
@@ -329,12 +353,9 @@ static struct aof_job **end_of(struct aof_job **first) {
 
 static void move_horizon(struct aof *aof) {
     struct journal *journal = aof->journal;
-    if (!aof->is_reading || (aof->policy != AOF_ALWAYS && !aof->lags)) {
-        journal->horizon = JOURNAL_HORIZON_ALL;
-    } else {
-        journal->horizon = aof->synced_offset;
-    }
-    journal->horizon_is_strict = aof->policy == AOF_ALWAYS && !aof_failing(aof);
+    bool waits = aof->is_reading && (aof->policy == AOF_ALWAYS || aof->lags);
+    journal_promise(journal, JOURNAL_ON_DISK, waits ? aof->synced_offset : JOURNAL_HORIZON_ALL,
+                    aof->policy == AOF_ALWAYS && !aof_failing(aof));
     aof->moved(aof->context);
 }
 
@@ -514,7 +535,8 @@ static void consume(void *context, uint64_t offset, struct bytes bytes) {
     bool is_full =
         job && job->bytes.size > 0 &&
         (job->bytes.size >= AOF_STRETCH_MAX || job->time_ms / SECOND_MS != time_ms / SECOND_MS);
-    if (!job || job->closes || is_full) job = add_job(aof);
+    bool is_other = job && memcmp(job->id, aof->id, ANNOTATION_ID_SIZE) != 0;
+    if (!job || job->closes || is_full || is_other) job = add_job(aof);
     job->time_ms = time_ms;
     if (job->bytes.size == 0) job->since_us = io_monotonic_us(aof->io);
     if (aof->waiting_since_us == 0) aof->waiting_since_us = job->since_us;
@@ -610,6 +632,9 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     aof->submitted_us = now_us - AOF_GATHER_US;
     aof->is_reading = true;
     aof->awaits_base = anew;
+    if (is_new && aof->journal->follows) add_job(aof)->database = aof->journal->database;
+    if (aof->id_is_new) add_job(aof)->announces = true;
+    aof->id_is_new = false;
     move_horizon(aof);
     return 0;
 }
@@ -746,8 +771,15 @@ void aof_roll(struct aof *aof) {
         manifest_add_increment(&aof->manifest, aof->name, (int64_t)aof->appended);
     struct aof_job *job = add_statement(aof);
     job->opens = memory_copy_text(file->name);
+    if (aof->journal->follows) job->database = aof->journal->database;
     aof->others_size += aof->file_size;
     aof->file_size = 0;
+}
+
+void aof_set_id(struct aof *aof, const char *id) {
+    memcpy(aof->id, id, ANNOTATION_ID_SIZE);
+    aof->id_is_new = !aof->is_reading;
+    if (aof->is_reading) add_job(aof)->announces = true;
 }
 
 void aof_set_policy(struct aof *aof, enum aof_policy policy) {

@@ -80,6 +80,7 @@ struct aof {
     bool is_gone;     /* the file was removed, or its folder: nobody would find what is written */
     bool recovers;    /* the next job takes back what is behind `synced` */
     bool is_reading;  /* the journal */
+    bool id_is_new;   /* to be announced when it begins to read */
     bool awaits_base; /* the manifest on disk does not name the increment yet: aof_set_base */
     bool lags;        /* writers wait for the disk although the policy is everysec */
     uint64_t delayed; /* times that they had to: aof_delayed_fsync */
@@ -138,6 +139,8 @@ void aof_prune(struct aof *aof, int64_t since_ms, uint64_t bytes_max);
 void aof_step(struct aof *aof, int64_t now_us);
 /* When aof_step wants to be called at the latest; INT64_MAX: not before the next commit. */
 int64_t aof_due_us(const struct aof *aof);
+/* The history goes on under another id (ANNOTATION_ID_SIZE digits). */
+void aof_set_id(struct aof *aof, const char *id);
 void aof_set_policy(struct aof *aof, enum aof_policy policy);
 
 static inline bool aof_failing(const struct aof *aof) {

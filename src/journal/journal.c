@@ -10,6 +10,8 @@ enum { DATABASE_UNKNOWN = -1 };
 
 void journal_init(struct journal *journal) {
     *journal = (struct journal){.horizon = JOURNAL_HORIZON_ALL, .database = DATABASE_UNKNOWN};
+    for (int i = 0; i < JOURNAL_PROMISES; i++)
+        journal->promised[i] = JOURNAL_HORIZON_ALL;
 }
 
 void journal_release(struct journal *journal) {
@@ -46,7 +48,7 @@ static void insert_multi(struct journal *journal) {
 
 void journal_append(struct journal *journal, uint32_t database, const struct bytes *argv,
                     size_t argc) {
-    if (!journal_active(journal) || journal->muted) return;
+    if (!journal_active(journal) || journal->muted || journal->follows) return;
     select_database(journal, database);
     if (journal->unit_depth > 0) {
         journal->unit_count++;
@@ -54,6 +56,23 @@ void journal_append(struct journal *journal, uint32_t database, const struct byt
         if (journal->unit_count == 2) insert_multi(journal);
     }
     append(journal, argv, argc);
+    journal->changed = journal->offset;
+}
+
+void journal_say(struct journal *journal, const struct bytes *argv, size_t argc) {
+    if (!journal_active(journal) || journal->follows) return;
+    INVARIANT(journal->unit_depth == 0);
+    append(journal, argv, argc);
+}
+
+void journal_copy(struct journal *journal, struct bytes bytes) {
+    INVARIANT(journal->follows && journal->unit_depth == 0);
+    journal->offset += bytes.size;
+    journal->changed = journal->offset;
+    if (journal_active(journal))
+        buffer_append(&journal->pending, bytes.data, bytes.size);
+    else
+        journal->committed = journal->offset;
 }
 
 void journal_begin_unit(struct journal *journal) {
@@ -61,7 +80,10 @@ void journal_begin_unit(struct journal *journal) {
 }
 
 static void close_unit(struct journal *journal) {
-    if (journal->unit_count > 1) append(journal, &BYTES("EXEC"), 1);
+    if (journal->unit_count > 1) {
+        append(journal, &BYTES("EXEC"), 1);
+        journal->changed = journal->offset;
+    }
     journal->unit_count = 0;
 }
 
@@ -75,6 +97,7 @@ void journal_abandon_unit(struct journal *journal) {
     journal->muted = true;
     if (journal->unit_count == 0) return;
     journal->offset -= journal->pending.size - journal->unit_start;
+    journal->changed = journal->offset;
     journal->pending.size = journal->unit_start;
     journal->unit_count = 0;
 }
@@ -90,20 +113,37 @@ void journal_commit(struct journal *journal) {
     buffer_clear(&journal->pending);
 }
 
+/* Another server's stream does not say it once more. */
 void journal_forget_database(struct journal *journal) {
-    journal->database = DATABASE_UNKNOWN;
+    if (!journal->follows) journal->database = DATABASE_UNKNOWN;
+}
+
+void journal_set_database(struct journal *journal, int64_t database) {
+    journal->database = database;
+}
+
+void journal_promise(struct journal *journal, enum journal_promise promise, uint64_t offset,
+                     bool is_strict) {
+    journal->promised[promise] = offset;
+    journal->is_strict[promise] = is_strict;
+    journal->horizon = JOURNAL_HORIZON_ALL;
+    journal->horizon_is_strict = false;
+    for (int i = 0; i < JOURNAL_PROMISES; i++) {
+        if (journal->promised[i] < journal->horizon) journal->horizon = journal->promised[i];
+        journal->horizon_is_strict |= journal->is_strict[i];
+    }
 }
 
 void journal_continue(struct journal *journal, uint64_t offset) {
     INVARIANT(journal->offset == journal->committed);
-    journal->offset = journal->committed = offset;
+    journal->offset = journal->committed = journal->changed = offset;
 }
 
 bool journal_add_reader(struct journal *journal, journal_consume *consume, void *context) {
     if (journal->reader_count == JOURNAL_READERS_MAX) return false;
     journal_commit(journal);
     journal->readers[journal->reader_count++] = (struct journal_reader){consume, context};
-    journal->database = DATABASE_UNKNOWN;
+    journal_forget_database(journal);
     return true;
 }
 

@@ -39,13 +39,37 @@ static void release_store(void *owner, uint64_t node) {
         store_close(store);
 }
 
+static void retire_store(struct keyspace *keyspace, struct store *store) {
+    size_t size = store_footprint(store);
+    epochs_retire(&keyspace->epochs, release_store, keyspace, (uint64_t)(uintptr_t)store, size);
+}
+
 void keyspace_flush(struct keyspace *keyspace, uint32_t number) {
     INVARIANT(number < keyspace->database_count);
     struct database *db = &keyspace->databases[number];
-    struct store *old = db->store;
-    size_t size = store_footprint(old);
+    retire_store(keyspace, db->store);
     db->store = store_open(keyspace);
-    epochs_retire(&keyspace->epochs, release_store, keyspace, (uint64_t)(uintptr_t)old, size);
+}
+
+struct database *keyspace_open_aside(struct keyspace *keyspace) {
+    struct database *aside = memory_alloc_zeroed(keyspace->database_count, sizeof *aside);
+    for (uint32_t i = 0; i < keyspace->database_count; i++)
+        aside[i] = (struct database){store_open(keyspace), i};
+    return aside;
+}
+
+void keyspace_take_aside(struct keyspace *keyspace, struct database *aside) {
+    for (uint32_t i = 0; i < keyspace->database_count; i++) {
+        retire_store(keyspace, keyspace->databases[i].store);
+        keyspace->databases[i].store = aside[i].store;
+    }
+    memory_free(aside);
+}
+
+void keyspace_drop_aside(struct keyspace *keyspace, struct database *aside) {
+    for (uint32_t i = 0; i < keyspace->database_count; i++)
+        retire_store(keyspace, aside[i].store);
+    memory_free(aside);
 }
 
 void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b) {

@@ -46,6 +46,12 @@ size_t keyspace_unused(const struct keyspace *keyspace);
 /* Entries in all databases. */
 size_t keyspace_count(const struct keyspace *keyspace);
 
+/* Databases beside the keyspace's own, as many and empty: what is put into them is seen once they
+ * take the places of those, whose content is then freed like a flushed one's. */
+struct database *keyspace_open_aside(struct keyspace *keyspace);
+void keyspace_take_aside(struct keyspace *keyspace, struct database *aside);
+void keyspace_drop_aside(struct keyspace *keyspace, struct database *aside);
+
 /* Look at the times of use of so many entries, on and on round the databases (use_age). */
 void keyspace_age(struct keyspace *keyspace, size_t entries);
 

@@ -121,7 +121,9 @@ bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *option
     load->reader.world = &options->keyspace->world;
     load->reader.limits = options->limits;
     load->reader.now_ms = options->now_ms;
-    load->database = &options->keyspace->databases[0];
+    if (!options->databases) load->options.databases = options->keyspace->databases;
+    load->database = &load->options.databases[0];
+    load->history.database = -1;
     forget_key(load);
     int result = files->status(options->io, path, &status);
     if (result >= 0) {
@@ -153,6 +155,13 @@ void rdb_load_end(struct rdb_load *load) {
 
 /* ---- what stands between the keys ---- */
 
+static void read_history(struct rdb_history *history, struct bytes name, struct bytes value) {
+    if (bytes_is(name, "repl-id") && value.size == sizeof history->id - 1)
+        memcpy(history->id, value.data, value.size);
+    if (bytes_is(name, "repl-offset")) number_parse_u64(value, &history->offset);
+    if (bytes_is(name, "repl-stream-db")) number_parse_i64(value, &history->database);
+}
+
 static bool read_aux(struct rdb_load *load) {
     struct rdb_input *in = &load->input;
     const struct rdb_load_watch *watch = load->options.watch;
@@ -165,6 +174,7 @@ static bool read_aux(struct rdb_load *load) {
                    (int)(value.size < 64 ? value.size : 64), value.data);
     if (bytes_is(name, "ctime")) number_parse_i64(value, &load->created_s);
     if (bytes_is(name, "used-mem")) number_parse_u64(value, &load->memory);
+    read_history(&load->history, name, value);
     if (watch && watch->aux) watch->aux(watch->context, name, value);
     return true;
 }
@@ -181,7 +191,7 @@ static bool read_select(struct rdb_load *load) {
     if (number >= keyspace->database_count)
         return rdb_input_fail(&load->input,
                               "it has a database whose number is not below `databases`");
-    load->database = &keyspace->databases[number];
+    load->database = &load->options.databases[number];
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "io/io.h"
 #include "keyspace/keyspace.h"
 #include "rdb/value.h"
+#include "rdb/writer.h"
 
 enum { RDB_LOAD_PIECE = 1024 * 1024 }; /* bytes read at once */
 
@@ -48,6 +49,7 @@ struct rdb_load_options {
     struct io *io;
     struct log *log; /* NULL: says nothing */
     struct keyspace *keyspace;
+    struct database *databases; /* where keys go; NULL: the keyspace's own */
     const struct rdb_limits *limits; /* borrowed while loading */
     int64_t now_ms;                  /* what ended before is left out; 0: nothing */
     bool checksums, merges;
@@ -76,6 +78,7 @@ struct rdb_load {
     uint64_t file_crc;
     int64_t created_s; /* 0: not said */
     uint64_t memory;   /* used-mem */
+    struct rdb_history history; /* where the dataset stands in its stream; empty id: not said */
     int io_error;
     enum rdb_load_failure failure;
     char error[256];

@@ -15,6 +15,7 @@
 #include "io/process.h"
 #include "io/process_log.h"
 #include "io/process_syslog.h"
+#include "repl/replicator.h"
 #include "script/script.h"
 #include "server/changes.h"
 #include "server/options.h"
@@ -333,7 +334,10 @@ static bool open_server(struct start *start) {
         .io = start->io, .config = start->config, .log = &start->log, .commands = &command_table};
     start->io->operations->catch_signals(start->io);
     start->server = server_open(&options, error, sizeof(error));
-    if (start->server != NULL) script_attach(start->server);
+    if (start->server != NULL) {
+        script_attach(start->server);
+        replicator_attach(start->server);
+    }
     if (start->server == NULL || !server_listen(start->server, error, sizeof(error))) {
         log_warning(&start->log, "%s", error);
         return false;
@@ -354,6 +358,7 @@ static bool load(struct start *start) {
     while (server->loading && !server->stopped)
         server_turn(server);
     if (server->stopped) return false;
+    replicator_start(server);
     log_ready(start);
     tell_supervisor(start, "STATUS=Ready to accept connections\nREADY=1");
     return true;

@@ -111,14 +111,14 @@ static void fill(struct world *w, uint64_t keys, uint64_t elements_max) {
 
 static struct rdb_save save_of(struct world *w, const struct view *view) {
     return (struct rdb_save){.io = w->io,
-                             .view = view,
-                             .world = &w->keyspace.world,
                              .folder = "/",
                              .path = path,
                              .temporary = temporary,
-                             .redis_version = "7.4.0",
-                             .compresses = true,
-                             .checksums = true};
+                             .content = {.view = view,
+                                         .world = &w->keyspace.world,
+                                         .redis_version = "7.4.0",
+                                         .compresses = true,
+                                         .checksums = true}};
 }
 
 static bool save(struct world *w, int *error) {

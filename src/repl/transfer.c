@@ -259,7 +259,8 @@ void transfer_check(struct server *server) {
     }
     if (waiting == 0) return;
     bool by_file = !config->repl_diskless_sync || without_mark == waiting;
-    int64_t due_us = first_us + config->repl_diskless_sync_delay * 1000000;
+    bool delays = config->given[CONFIG_repl_diskless_sync_delay];
+    int64_t due_us = delays ? first_us + config->repl_diskless_sync_delay * 1000000 : 0;
     int64_t enough = config->repl_diskless_sync_max_replicas;
     if (!by_file && server->monotonic_us < due_us && (enough == 0 || waiting < enough)) {
         replicator_due(server, due_us);

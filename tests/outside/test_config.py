@@ -23,6 +23,8 @@ ONLY_OURS = {
         "key-memory-histograms",
         "lookahead",
     ],
+    "the promise of replicas, which Redis has per command only (WAIT)": [
+        "min-replicas-to-ack", "min-replicas-to-ack-timeout", "min-replicas-to-ack-policy"],
     "files that lead back to earlier moments": ["aof-increment-size", "aof-retention-size", "aof-retention-time"],
     "names with a hyphen, as 7.2 has them": [
         "server-cpulist",
@@ -383,12 +385,12 @@ def test_standard_input_and_options(start):
 
 
 def test_no_effect_is_said_once(start, tmp_path):
-    path = write(tmp_path, "main.conf", "disable-thp yes\nactiverehashing no\nrepl-timeout 5\n")
+    path = write(tmp_path, "main.conf", "disable-thp yes\nactiverehashing no\ntls-ciphers x\n")
     log = start(arguments=[str(path)]).log()
     assert log.count("disable-thp has no effect: ") == 1
     assert log.count("activerehashing has no effect: ") == 1
     (line,) = [line for line in log.splitlines() if "not part of this version yet" in line]
-    assert "repl-timeout" in line and "appendfsync" not in line
+    assert "tls-ciphers" in line and "appendfsync" not in line
 
 
 PROTECTING = {

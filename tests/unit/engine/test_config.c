@@ -350,7 +350,7 @@ static void test_file(void **state) {
     load(config, "# comment\n\n  Port 7000\r\n\tunixsocket \"/tmp/a b\\x41\"\n"
                  "save 900 1\nsave 300 10\nrename-command FLUSHALL \"\"\n"
                  "rename-command a b\nslaveof host 6380\nclient-output-buffer-limit normal 1 2 3\n"
-                 "user alice on nopass\nbind 127.0.0.1 ::1\nmasterauth 'x y'");
+                 "user alice on nopass\nbind 127.0.0.1 ::1\ntls-port 7001\nmasterauth 'x y'");
     assert_int_equal(config->port, 7000);
     assert_string_equal(config->unixsocket.data, "/tmp/a bA");
     assert_value(config, "save", "900 1 300 10");

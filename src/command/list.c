@@ -185,7 +185,8 @@ void command_lindex(struct call *call) {
         reply_null(call->reply);
         return;
     }
-    struct item item = list_get(list, place);
+    char scratch[ITEM_TEXT_MAX];
+    struct item item = list_get(list, place, scratch);
     reply_item(call->reply, &item);
 }
 

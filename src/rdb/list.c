@@ -14,24 +14,28 @@ uint8_t rdb_list_form(const struct object *object) {
     return RDB_LIST_QUICKLIST_2;
 }
 
-static void write_node(struct rdb_output *out, const char *listpack) {
+static void write_node(struct rdb_output *out, struct bytes listpack) {
     rdb_output_length(out, RDB_NODE_PACKED);
-    rdb_output_string(out, bytes_make(listpack, listpack_size(listpack)));
+    rdb_output_string(out, listpack);
     rdb_output_step(out);
 }
 
 void rdb_list_write(struct rdb_output *out, uint8_t form, const struct object *object) {
     const struct list *list = (const struct list *)object;
     struct tree_place place;
+    struct buffer node = {0};
     (void)form;
     if (object_is_flat(object)) {
         rdb_output_length(out, 1);
-        write_node(out, object->flat.data);
+        write_node(out, buffer_bytes(&object->flat));
         return;
     }
     rdb_output_length(out, list->tree.chunks);
-    for (bool more = tree_first(&list->tree, &place); more; more = tree_next(&list->tree, &place))
-        write_node(out, place.chunk->data);
+    for (bool more = tree_first(&list->tree, &place); more; more = tree_next(&list->tree, &place)) {
+        listpack_put_loosened(&node, place.chunk->data);
+        write_node(out, buffer_bytes(&node));
+    }
+    buffer_release(&node);
 }
 
 static bool push_packed(struct rdb_input *in, struct list *list, const struct list_limits *limits,

@@ -52,16 +52,18 @@ uint8_t rdb_stream_form(const struct object *object) {
 
 static void write_nodes(struct rdb_output *out, const struct stream *stream) {
     struct tree_place place;
+    struct buffer node = {0};
     rdb_output_length(out, stream->tree.chunks);
     for (bool more = tree_first(&stream->tree, &place); more;
          more = tree_next(&stream->tree, &place)) {
         struct stream_id id = stream_chunk_id(place.chunk);
-        const char *listpack = stream_node_listpack(place.chunk);
+        stream_node_put_file(&node, place.chunk);
         rdb_output_length(out, ID_SIZE);
         write_id_bytes(out, &id);
-        rdb_output_string(out, bytes_make(listpack, listpack_size(listpack)));
+        rdb_output_string(out, buffer_bytes(&node));
         rdb_output_step(out);
     }
+    buffer_release(&node);
 }
 
 static void write_pending(struct rdb_output *out, const struct stream_group *group,

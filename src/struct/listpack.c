@@ -10,6 +10,11 @@
  *     11110001 to 11110100      an integer of 2, 3, 4 or 8 bytes
  *     11111111      the end
  *
+ * and in tight ones, which stay in memory,
+ *
+ *     11110101 to 11110111      an integer of 5, 6 or 7 bytes
+ *     11111000      a byte: 5 bits the digits, 3 bits how many bytes of number follow, less one
+ *
  * Sizes of 12 bits have their high bits first; all other numbers are little-endian. The size that
  * ends an item is in groups of 7 bits, the highest first; all but the first have bit 7. */
 #include "struct/listpack.h"
@@ -29,8 +34,12 @@ enum {
     CODE_24 = 0xf2,
     CODE_32 = 0xf3,
     CODE_64 = 0xf4,
+    CODE_40 = 0xf5, /* from here on: tight ones only */
+    CODE_DIGITS = 0xf8,
     CODE_END = 0xff,
     BACK_SIZE_MAX = 5,
+    DIGITS_MIN = 3, /* characters of digits with zeros in front, to be kept as a number */
+    DIGITS_MAX = 19,
 };
 
 static inline uint8_t byte_at(const char *lp, size_t at) {
@@ -85,8 +94,9 @@ static inline size_t body_size(const char *lp, size_t at) {
     if (code < CODE_13) return 1 + (size_t)(code & 63);
     if (code < CODE_STRING_12) return 2;
     if (code < CODE_STRING_32) return 2 + ((size_t)(code & 15) << 8 | byte_at(lp, at + 1));
-    static const uint8_t sizes[] = {0, 3, 4, 5, 9};
-    if (code <= CODE_64 && code > CODE_STRING_32) return sizes[code - CODE_STRING_32];
+    static const uint8_t sizes[] = {0, 3, 4, 5, 9, 6, 7, 8};
+    if (code < CODE_DIGITS && code > CODE_STRING_32) return sizes[code - CODE_STRING_32];
+    if (code == CODE_DIGITS) return 3 + (size_t)(byte_at(lp, at + 1) & 7);
     uint32_t size;
     memcpy(&size, lp + at + 1, sizeof size);
     return 5 + (size_t)size;
@@ -215,6 +225,58 @@ size_t listpack_find(const char *lp, size_t at, const struct item *wanted, unsig
     return 0;
 }
 
+/* ---- tight ---- */
+
+static struct item get_digits(const char *lp, size_t at, char scratch[ITEM_TEXT_MAX]) {
+    unsigned head = byte_at(lp, at + 1), digits = head >> 3;
+    uint64_t number = 0;
+    memcpy(&number, lp + at + 2, (head & 7) + 1);
+    memset(scratch, '0', digits);
+    number_format_u64(scratch + digits - number_digits_u64(number), number);
+    return (struct item){.text = scratch, .size = digits};
+}
+
+struct item listpack_get_tight(const char *lp, size_t at, char scratch[ITEM_TEXT_MAX]) {
+    if (unlikely(byte_at(lp, at) == CODE_DIGITS)) return get_digits(lp, at, scratch);
+    return listpack_get(lp, at);
+}
+
+bool listpack_take_tight(const char *lp, size_t *at, struct item *item,
+                         char scratch[ITEM_TEXT_MAX]) {
+    if (*at == 0) return false;
+    *item = listpack_get_tight(lp, *at, scratch);
+    *at = listpack_next(lp, *at);
+    return true;
+}
+
+size_t listpack_find_tight(const char *lp, size_t at, const struct item *wanted) {
+    char scratch[ITEM_TEXT_MAX];
+    for (; at != 0; at = listpack_next(lp, at)) {
+        struct item item = listpack_get_tight(lp, at, scratch);
+        if (item_equal(&item, wanted)) return at;
+    }
+    return 0;
+}
+
+size_t listpack_saved_from(const char *lp, size_t at) {
+    size_t saved = 0;
+    for (size_t end = end_of(lp); at < end; at += listpack_size_at(lp, at)) {
+        uint8_t code = byte_at(lp, at);
+        if (code == CODE_DIGITS)
+            saved += 1 + (size_t)(byte_at(lp, at + 1) >> 3) - body_size(lp, at);
+        else if (code >= CODE_40)
+            saved += 1 + sizeof(int64_t) - body_size(lp, at);
+    }
+    return saved;
+}
+
+/* The first item from `at` on that files have otherwise, or the end. */
+static size_t find_unfit(const char *lp, size_t at) {
+    for (size_t end = end_of(lp); at < end; at += listpack_size_at(lp, at))
+        if (byte_at(lp, at) >= CODE_40) break;
+    return at;
+}
+
 /* ---- bytes from outside ---- */
 
 /* Bytes of the item at `at`, of which `left` bytes are there; 0: it is none. */
@@ -251,30 +313,56 @@ bool listpack_validate(struct bytes bytes, size_t *count) {
 
 /* ---- changing ---- */
 
-static inline unsigned integer_bytes(int64_t integer) {
+static inline unsigned integer_bytes(int64_t integer, bool tight) {
     if (integer >= INT16_MIN && integer <= INT16_MAX) return 2;
     if (integer >= -(1 << 23) && integer < 1 << 23) return 3;
-    return integer >= INT32_MIN && integer <= INT32_MAX ? 4 : 8;
+    if (integer >= INT32_MIN && integer <= INT32_MAX) return 4;
+    if (!tight) return 8;
+    uint64_t magnitude = (uint64_t)(integer < 0 ? ~integer : integer); /* without its sign's bit */
+    return (unsigned)(64 - __builtin_clzll(magnitude)) / 8 + 1;
 }
 
-static inline size_t integer_body(int64_t integer) {
+static inline size_t integer_body(int64_t integer, bool tight) {
     if (integer >= 0 && integer < 128) return 1;
     if (integer >= -(1 << 12) && integer < 1 << 12) return 2;
-    return 1 + integer_bytes(integer);
+    return 1 + integer_bytes(integer, tight);
 }
 
-static inline size_t item_body(const struct item *item) {
-    if (!item->text) return integer_body(item->integer);
+static inline unsigned digits_bytes(uint64_t number) {
+    return (unsigned)(63 - __builtin_clzll(number | 1)) / 8 + 1;
+}
+
+/* Is the text digits with zeros in front, not too many? */
+static bool is_digits(const struct item *item, uint64_t *number) {
+    if (item->size < DIGITS_MIN || item->size > DIGITS_MAX || item->text[0] != '0') return false;
+    *number = 0;
+    for (size_t i = 1; i < item->size; i++) {
+        unsigned digit = (unsigned char)item->text[i] - (unsigned)'0';
+        if (digit > 9) return false;
+        *number = *number * 10 + digit;
+    }
+    return true;
+}
+
+static inline size_t item_body(const struct item *item, bool tight) {
+    uint64_t number;
+    if (!item->text) return integer_body(item->integer, tight);
+    if (tight && is_digits(item, &number)) return 2 + digits_bytes(number);
     size_t head = item->size <= STRING_6_MAX ? 1 : item->size <= STRING_12_MAX ? 2 : 5;
     return head + item->size;
 }
 
 size_t listpack_item_size(const struct item *item) {
-    size_t body = item_body(item);
+    size_t body = item_body(item, false);
     return body + back_size(body);
 }
 
-static void write_integer(char *to, int64_t integer) {
+size_t listpack_item_size_tight(const struct item *item) {
+    size_t body = item_body(item, true);
+    return body + back_size(body);
+}
+
+static void write_integer(char *to, int64_t integer, bool tight) {
     if (integer >= 0 && integer < 128) {
         to[0] = (char)integer;
     } else if (integer >= -(1 << 12) && integer < 1 << 12) {
@@ -282,8 +370,10 @@ static void write_integer(char *to, int64_t integer) {
         to[0] = (char)(CODE_13 | bits >> 8);
         to[1] = (char)bits;
     } else {
-        unsigned bytes = integer_bytes(integer);
-        to[0] = (char)(bytes == 8 ? CODE_64 : CODE_16 + (int)bytes - 2);
+        unsigned bytes = integer_bytes(integer, tight);
+        to[0] = (char)(bytes == 8  ? CODE_64
+                       : bytes > 4 ? CODE_40 + (int)bytes - 5
+                                   : CODE_16 + (int)bytes - 2);
         memcpy(to + 1, &integer, bytes);
     }
 }
@@ -303,11 +393,21 @@ static void write_text(char *to, const char *text, size_t size) {
     memcpy(to, text, size);
 }
 
-static void write_item(char *to, const struct item *item, size_t body) {
-    if (item->text)
-        write_text(to, item->text, item->size);
+static void write_digits(char *to, size_t digits, uint64_t number) {
+    unsigned bytes = digits_bytes(number);
+    to[0] = (char)CODE_DIGITS;
+    to[1] = (char)(digits << 3 | (bytes - 1));
+    memcpy(to + 2, &number, bytes);
+}
+
+static inline void write_item(char *to, const struct item *item, size_t body, bool tight) {
+    uint64_t number;
+    if (!item->text)
+        write_integer(to, item->integer, tight);
+    else if (tight && is_digits(item, &number))
+        write_digits(to, item->size, number);
     else
-        write_integer(to, item->integer);
+        write_text(to, item->text, item->size);
     write_back(to + body, body);
 }
 
@@ -325,19 +425,35 @@ void listpack_init(char *lp) {
     lp[LISTPACK_HEADER_SIZE] = (char)CODE_END;
 }
 
-size_t listpack_insert(char *lp, size_t at, const struct item *item) {
-    size_t body = item_body(item);
+static inline size_t insert(char *lp, size_t at, const struct item *item, bool tight) {
+    size_t body = item_body(item, tight);
     if (at == 0) at = end_of(lp);
     resize_run(lp, at, 0, body + back_size(body));
-    write_item(lp + at, item, body);
+    write_item(lp + at, item, body, tight);
     add_count(lp, 1);
     return at;
 }
 
-void listpack_replace(char *lp, size_t at, const struct item *item) {
-    size_t body = item_body(item);
+size_t listpack_insert(char *lp, size_t at, const struct item *item) {
+    return insert(lp, at, item, false);
+}
+
+size_t listpack_insert_tight(char *lp, size_t at, const struct item *item) {
+    return insert(lp, at, item, true);
+}
+
+static inline void replace(char *lp, size_t at, const struct item *item, bool tight) {
+    size_t body = item_body(item, tight);
     resize_run(lp, at, listpack_size_at(lp, at), body + back_size(body));
-    write_item(lp + at, item, body);
+    write_item(lp + at, item, body, tight);
+}
+
+void listpack_replace(char *lp, size_t at, const struct item *item) {
+    replace(lp, at, item, false);
+}
+
+void listpack_replace_tight(char *lp, size_t at, const struct item *item) {
+    replace(lp, at, item, true);
 }
 
 size_t listpack_remove(char *lp, size_t at, size_t count) {
@@ -393,4 +509,35 @@ size_t listpack_put_remove(struct buffer *b, size_t at, size_t count) {
     at = listpack_remove(b->data, at, count);
     b->size = listpack_size(b->data);
     return at;
+}
+
+void listpack_put_loosened(struct buffer *b, const char *tight) {
+    size_t at = LISTPACK_HEADER_SIZE, end = end_of(tight), fit;
+    char scratch[ITEM_TEXT_MAX];
+    listpack_begin(b);
+    for (; at < end; at = fit) {
+        fit = find_unfit(tight, at);
+        if (fit == at) {
+            struct item item = listpack_get_tight(tight, at, scratch);
+            listpack_put(b, 0, &item);
+            fit += listpack_size_at(tight, at);
+        } else {
+            buffer_reserve(b, fit - at);
+            listpack_append_run(b->data, bytes_make(tight + at, fit - at), 0);
+            b->size += fit - at;
+        }
+    }
+    set_count(b->data, kept_count(tight));
+}
+
+void listpack_put_tightened(struct buffer *b, const char *loose) {
+    size_t at = listpack_first(loose);
+    struct item item;
+    buffer_clear(b);
+    listpack_init(buffer_reserve(b, listpack_size(loose)));
+    while (listpack_take(loose, &at, &item)) {
+        if (item.text) item = item_make(bytes_make(item.text, item.size));
+        listpack_insert_tight(b->data, 0, &item);
+    }
+    b->size = listpack_size(b->data);
 }

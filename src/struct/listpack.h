@@ -65,11 +65,32 @@ void listpack_append_run(char *lp, struct bytes run, size_t count);
 /* Put all of `from` behind (or in front of) what is in `lp`; needs from's size less 7 more. */
 void listpack_join(char *lp, const char *from, bool in_front);
 
+/* ---- tight: inside memory alone ----
+ *
+ * A listpack that no file and no other server sees may have items in codes of our own: integers of
+ * 5 to 7 bytes, and digits with zeros in front as their number and how many they are. Timestamps,
+ * prices and ids come so. Sizes, offsets and steps are found by the functions above; what gives or
+ * takes items of such a listpack is here. listpack_validate refuses what is tight. */
+
+size_t listpack_item_size_tight(const struct item *item);
+size_t listpack_insert_tight(char *lp, size_t at, const struct item *item);
+void listpack_replace_tight(char *lp, size_t at, const struct item *item);
+/* The item may be made in `scratch`. */
+struct item listpack_get_tight(const char *lp, size_t at, char scratch[ITEM_TEXT_MAX]);
+bool listpack_take_tight(const char *lp, size_t *at, struct item *item,
+                         char scratch[ITEM_TEXT_MAX]);
+size_t listpack_find_tight(const char *lp, size_t at, const struct item *wanted);
+/* Bytes that the items from `at` on would take more in a file. */
+size_t listpack_saved_from(const char *lp, size_t at);
+
 /* ---- the same on a buffer that holds exactly one listpack ---- */
 
 void listpack_begin(struct buffer *b); /* empty, whatever it held */
 size_t listpack_put(struct buffer *b, size_t at, const struct item *item);
 void listpack_put_replace(struct buffer *b, size_t at, const struct item *item);
 size_t listpack_put_remove(struct buffer *b, size_t at, size_t count);
+/* The buffer becomes the same list as files have it, or in tight codes. */
+void listpack_put_loosened(struct buffer *b, const char *tight);
+void listpack_put_tightened(struct buffer *b, const char *loose);
 
 #endif

@@ -33,8 +33,8 @@ static bool within(const struct list_limits *limits, size_t size, uint64_t count
 /* Write an item into a chunk with room for it, before the offset `at` (0: at the end). */
 static void put(struct list *list, struct tree_place *place, size_t at, const struct item *item) {
     struct tree_chunk *chunk = tree_open(&list->tree, epochs_of(list), place,
-                                         place->chunk->size + listpack_item_size(item));
-    listpack_insert(chunk->data, at, item);
+                                         place->chunk->size + listpack_item_size_tight(item));
+    listpack_insert_tight(chunk->data, at, item);
     chunk->count++;
     chunk->size = (uint32_t)listpack_size(chunk->data);
     tree_close(&list->tree, place, NULL);
@@ -44,16 +44,16 @@ static void put(struct list *list, struct tree_place *place, size_t at, const st
 static void put_alone(struct list *list, struct tree_place *place, bool in_front,
                       const struct item *item) {
     struct tree_chunk *chunk = tree_add(&list->tree, epochs_of(list), place, in_front,
-                                        LISTPACK_EMPTY_SIZE + listpack_item_size(item));
+                                        LISTPACK_EMPTY_SIZE + listpack_item_size_tight(item));
     listpack_init(chunk->data);
-    listpack_insert(chunk->data, 0, item);
+    listpack_insert_tight(chunk->data, 0, item);
     chunk->count = 1;
     chunk->size = (uint32_t)listpack_size(chunk->data);
     tree_close(&list->tree, place, NULL);
 }
 
 static bool has_room(const struct tree_chunk *chunk, const struct item *item) {
-    return chunk->size + listpack_item_size(item) <= LIST_CHUNK_MAX;
+    return chunk->size + listpack_item_size_tight(item) <= LIST_CHUNK_MAX;
 }
 
 /* Move the elements from `at` on (the one of this index in the chunk) to a new chunk behind. The
@@ -120,12 +120,12 @@ static void push_to_tree(struct list *list, const struct item *item, bool at_hea
     struct tree *tree = &list->tree;
     struct tree_place place;
     bool any = at_head ? tree_first(tree, &place) : tree_last(tree, &place);
-    size_t item_size = listpack_item_size(item);
+    size_t item_size = listpack_item_size_tight(item);
     struct tree_chunk *chunk = place.chunk;
     if (any && chunk->size + item_size <= LIST_CHUNK_MAX) {
         chunk =
             tree_open(tree, epochs_of(list), &place, room_at_end(chunk, chunk->size + item_size));
-        listpack_insert(chunk->data, at_head ? LISTPACK_HEADER_SIZE : 0, item);
+        listpack_insert_tight(chunk->data, at_head ? LISTPACK_HEADER_SIZE : 0, item);
     } else {
         if (any && chunk->size < CHUNK_SMALL) {
             settle_chunk(list, &place); /* it will no longer be at the end */
@@ -135,7 +135,7 @@ static void push_to_tree(struct list *list, const struct item *item, bool at_hea
         if (any && size < LIST_CHUNK_MAX) size = LIST_CHUNK_MAX;
         chunk = tree_add(tree, epochs_of(list), &place, at_head, size);
         listpack_init(chunk->data);
-        listpack_insert(chunk->data, 0, item);
+        listpack_insert_tight(chunk->data, 0, item);
     }
     chunk->count++;
     chunk->size = (uint32_t)listpack_size(chunk->data);
@@ -165,11 +165,14 @@ static void settle(struct list *list, const struct list_limits *limits) {
     struct tree_place place;
     if (object_is_flat(&list->object) || list->tree.chunks > 1) return;
     if (!tree_first(&list->tree, &place)) return;
-    if (place.chunk->size > size_limit(limits) / 2 ||
-        !within(limits, place.chunk->size, place.chunk->count * 2))
+    uint64_t count = place.chunk->count;
+    struct buffer *flat = &list->object.flat;
+    if (place.chunk->size > size_limit(limits) / 2 || !within(limits, 0, count * 2)) return;
+    listpack_put_loosened(flat, place.chunk->data);
+    if (flat->size > size_limit(limits) / 2 || !within(limits, flat->size, count * 2)) {
+        buffer_clear(flat);
         return;
-    buffer_clear(&list->object.flat);
-    buffer_append(&list->object.flat, place.chunk->data, place.chunk->size);
+    }
     tree_remove(&list->tree, epochs_of(list), &place, NULL);
     list->object.format = FLAT_LISTPACK;
 }
@@ -193,7 +196,7 @@ uint64_t list_count(const struct list *list) {
     return list->object.flat.size == 0 ? 0 : listpack_count(list->object.flat.data);
 }
 
-struct item list_get(const struct list *list, uint64_t index) {
+struct item list_get(const struct list *list, uint64_t index, char scratch[ITEM_TEXT_MAX]) {
     if (object_is_flat(&list->object)) {
         const char *lp = list->object.flat.data;
         return listpack_get(lp, listpack_seek(lp, (int64_t)index));
@@ -201,7 +204,7 @@ struct item list_get(const struct list *list, uint64_t index) {
     struct tree_place place;
     tree_seek_index(&list->tree, index, &place);
     const char *lp = place.chunk->data;
-    return listpack_get(lp, listpack_seek(lp, (int64_t)(index - place.before)));
+    return listpack_get_tight(lp, listpack_seek(lp, (int64_t)(index - place.before)), scratch);
 }
 
 void list_seek(const struct list *list, uint64_t index, bool backward, struct list_cursor *cursor) {
@@ -233,8 +236,9 @@ bool list_take(struct list_cursor *cursor, struct item *item) {
         cursor->at =
             cursor->backward ? listpack_last(cursor->listpack) : listpack_first(cursor->listpack);
     }
-    if (!cursor->backward) return listpack_take(cursor->listpack, &cursor->at, item);
-    *item = listpack_get(cursor->listpack, cursor->at);
+    if (!cursor->backward)
+        return listpack_take_tight(cursor->listpack, &cursor->at, item, cursor->scratch);
+    *item = listpack_get_tight(cursor->listpack, cursor->at, cursor->scratch);
     cursor->at = listpack_previous(cursor->listpack, cursor->at);
     return true;
 }
@@ -295,7 +299,7 @@ static void set_in_tree(struct list *list, uint64_t index, const struct item *it
     struct tree_place place;
     tree_seek_index(&list->tree, index, &place);
     size_t at = listpack_seek(place.chunk->data, (int64_t)(index - place.before));
-    size_t old = listpack_size_at(place.chunk->data, at), wanted = listpack_item_size(item);
+    size_t old = listpack_size_at(place.chunk->data, at), wanted = listpack_item_size_tight(item);
     size_t size = place.chunk->size - old + wanted;
     if (size > LIST_CHUNK_MAX && place.chunk->count > 1) {
         insert_into_tree(list, index, item);
@@ -304,7 +308,7 @@ static void set_in_tree(struct list *list, uint64_t index, const struct item *it
     }
     struct tree_chunk *chunk =
         tree_open(&list->tree, epochs_of(list), &place, place.chunk->size + wanted);
-    listpack_replace(chunk->data, at, item);
+    listpack_replace_tight(chunk->data, at, item);
     chunk->size = (uint32_t)listpack_size(chunk->data);
     tree_close(&list->tree, &place, NULL);
     if (wanted < old) settle_chunk(list, &place);
@@ -364,7 +368,7 @@ void list_find_end(const struct list *list, bool at_head, struct list_end *end) 
         lp = end->place.chunk->data;
     }
     end->at = at_head ? LISTPACK_HEADER_SIZE : listpack_last(lp);
-    end->item = listpack_get(lp, end->at);
+    end->item = listpack_get_tight(lp, end->at, end->scratch);
 }
 
 void list_remove_end(struct list *list, const struct list_limits *limits, struct list_end *end) {
@@ -391,9 +395,10 @@ void list_remove_end(struct list *list, const struct list_limits *limits, struct
 /* From the offset `at` on, towards the end or the beginning; how many. */
 static uint64_t remove_equal_in(char *lp, const struct item *item, uint64_t max, bool from_tail) {
     uint64_t removed = 0;
+    char scratch[ITEM_TEXT_MAX];
     size_t at = from_tail ? listpack_last(lp) : listpack_first(lp);
     while (at != 0 && removed < max) {
-        struct item here = listpack_get(lp, at);
+        struct item here = listpack_get_tight(lp, at, scratch);
         size_t previous = from_tail ? listpack_previous(lp, at) : 0;
         if (item_equal(&here, item)) {
             size_t next = listpack_remove(lp, at, 1);
@@ -416,7 +421,8 @@ static uint64_t remove_equal_in_tree(struct list *list, const struct item *item,
         tree_seek_index(tree, from_tail ? left - 1 : tree->count - left, &place);
         uint32_t count = place.chunk->count;
         left -= count;
-        if (!listpack_find(place.chunk->data, listpack_first(place.chunk->data), item, 0)) continue;
+        if (!listpack_find_tight(place.chunk->data, listpack_first(place.chunk->data), item))
+            continue;
         struct tree_chunk *chunk = tree_open(tree, epochs_of(list), &place, place.chunk->size);
         uint64_t here = remove_equal_in(chunk->data, item, max - removed, from_tail);
         chunk->count -= (uint32_t)here;

@@ -1,8 +1,8 @@
 /* list.h: elements in an order, cheap at both ends.
  *
  *     FLAT_LISTPACK    a listpack, as long as it is within the limit
- *     FLAT_NONE        a tree (struct/tree.h) of listpacks of up to LIST_CHUNK_MAX bytes; an
- *                      element that is larger stands in a chunk of its own
+ *     FLAT_NONE        a tree (struct/tree.h) of tight listpacks (struct/listpack.h) of up to
+ *                      LIST_CHUNK_MAX bytes; an element that is larger has a chunk of its own
  *
  *     tree     +-----------------+
  *              | 31 | 28 | 30    |      elements below each
@@ -34,8 +34,9 @@ struct list_limits {
 };
 
 uint64_t list_count(const struct list *list);
-/* The element at an index below the count; borrowed until the list is changed. */
-struct item list_get(const struct list *list, uint64_t index);
+/* The element at an index below the count; borrowed until the list is changed, or made in the
+ * scratch. */
+struct item list_get(const struct list *list, uint64_t index, char scratch[ITEM_TEXT_MAX]);
 
 /* The item is outside the list. */
 void list_push(struct list *list, const struct list_limits *limits, const struct item *item,
@@ -55,9 +56,10 @@ uint64_t list_remove_equal(struct list *list, const struct list_limits *limits,
 /* The first or the last element of a list that has any, and then, with nothing changed in between,
  * without it: what pops do, quicker than by the index. */
 struct list_end {
-    struct item item; /* borrowed until the list is changed */
+    struct item item; /* borrowed until the list is changed, or made in the scratch */
     struct tree_place place;
     size_t at; /* in the listpack */
+    char scratch[ITEM_TEXT_MAX];
 };
 void list_find_end(const struct list *list, bool at_head, struct list_end *end);
 void list_remove_end(struct list *list, const struct list_limits *limits, struct list_end *end);
@@ -70,11 +72,12 @@ struct list_cursor {
     const char *listpack;
     size_t at; /* the next one's offset; 0: none in this listpack */
     bool backward;
+    char scratch[ITEM_TEXT_MAX];
 };
 
 /* Before the element at `index` (below the count, or nothing is there), in that direction. */
 void list_seek(const struct list *list, uint64_t index, bool backward, struct list_cursor *cursor);
-/* The next element; false at the end. Borrowed until the list is changed. */
+/* The next element; false at the end. Borrowed until the list is changed or the next is taken. */
 bool list_take(struct list_cursor *cursor, struct item *item);
 
 #endif

@@ -9,9 +9,9 @@
 
 /* ---- adding ---- */
 
-static bool node_is_full(const struct stream_node_walk *node, size_t more,
-                         const struct stream_limits *limits) {
-    size_t size = listpack_size(node->lp);
+static bool node_is_full(const struct tree_chunk *chunk, const struct stream_node_walk *node,
+                         size_t more, const struct stream_limits *limits) {
+    size_t size = stream_node_file_size(chunk);
     if (limits->node_bytes > 0 && size + more >= limits->node_bytes) return true;
     if (size + more >= STREAM_ENTRY_SIZE_MAX) return true;
     return limits->node_entries > 0 && node->live + node->deleted >= limits->node_entries;
@@ -64,7 +64,7 @@ static void add_entry(struct stream *stream, const struct stream_entry *entry, s
         return;
     }
     stream_node_begin(&node, place.chunk);
-    if (node_is_full(&node, size, limits)) {
+    if (node_is_full(place.chunk, &node, size, limits)) {
         finish_node(stream, &place);
         add_node(stream, &place, entry);
     } else {
@@ -380,13 +380,15 @@ bool stream_load_node(struct stream *stream, const struct stream_id *master,
     if (!stream_node_validate(master, listpack, &last, &has_last, &live)) return false;
     if (live > UINT32_MAX) return false;
     if (live == 0) return true;
-    size_t size = STREAM_NODE_HEAD + listpack.size;
-    struct tree_chunk *chunk = tree_add(&stream->tree, stream_epochs(stream), &place, false, size);
-    memcpy(chunk->data, master, sizeof *master);
-    memcpy(chunk->data + STREAM_NODE_HEAD, listpack.data, listpack.size);
-    chunk->size = (uint32_t)size;
+    struct buffer node = {0};
+    stream_node_take_file(&node, master, listpack.data);
+    struct tree_chunk *chunk =
+        tree_add(&stream->tree, stream_epochs(stream), &place, false, node.size);
+    memcpy(chunk->data, node.data, node.size);
+    chunk->size = (uint32_t)node.size;
     chunk->count = (uint32_t)live;
     tree_close(&stream->tree, &place, stream_chunk_hint);
+    buffer_release(&node);
     if (is_first) find_first(stream);
     return true;
 }
@@ -400,10 +402,13 @@ void stream_check(const struct stream *stream) {
          more = tree_next(&stream->tree, &place)) {
         struct stream_id master = stream_chunk_id(place.chunk);
         uint64_t live;
-        size_t size = place.chunk->size - STREAM_NODE_HEAD;
-        INVARIANT(listpack_size(stream_node_listpack(place.chunk)) == size);
-        INVARIANT(stream_node_validate(&master, bytes_make(stream_node_listpack(place.chunk), size),
-                                       &last, &has_last, &live));
+        struct buffer file = {0};
+        stream_node_put_file(&file, place.chunk);
+        INVARIANT(listpack_size(stream_node_listpack(place.chunk)) ==
+                  place.chunk->size - STREAM_NODE_HEAD);
+        INVARIANT(file.size == stream_node_file_size(place.chunk));
+        INVARIANT(stream_node_validate(&master, buffer_bytes(&file), &last, &has_last, &live));
+        buffer_release(&file);
         INVARIANT(live == place.chunk->count && live > 0);
         if (stream_id_is_zero(&first)) first = first_of(place.chunk);
     }

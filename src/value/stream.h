@@ -107,7 +107,7 @@ int64_t stream_added_until(const struct stream *stream, const struct stream_id *
 /* ---- nodes as RDB files have them ---- */
 
 /* Walk by tree_first and tree_next over stream->tree: stream_chunk_id is the node's key (in files
- * 16 bytes, big-endian), stream_node_listpack its content. */
+ * 16 bytes, big-endian), stream_node_put_file makes its content. */
 /* Put a node behind all others; false when it is not well-formed or not in order. The stream's
  * last id and counts are set afterwards, by stream_set_last. */
 bool stream_load_node(struct stream *stream, const struct stream_id *master, struct bytes listpack);

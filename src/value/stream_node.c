@@ -25,7 +25,12 @@ static size_t skip(const char *lp, size_t at, uint64_t items) {
 void stream_node_begin(struct stream_node_walk *walk, const struct tree_chunk *chunk) {
     const char *lp = stream_node_listpack(chunk);
     size_t at = listpack_first(lp);
-    *walk = (struct stream_node_walk){.lp = lp, .master = stream_chunk_id(chunk)};
+    walk->lp = lp;
+    walk->master = stream_chunk_id(chunk);
+    walk->flags = 0;
+    walk->fields = 0;
+    walk->entry_at = walk->at = walk->name_at = 0;
+    walk->in_entry = false;
     walk->live = take_number(lp, &at);
     walk->deleted_at = at;
     walk->deleted = take_number(lp, &at);
@@ -80,18 +85,19 @@ bool stream_node_take(struct stream_node_walk *walk, struct item *name, struct i
     if (walk->fields == 0) return false;
     walk->fields--;
     size_t *name_at = walk->name_at ? &walk->name_at : &walk->at;
-    return listpack_take(walk->lp, name_at, name) && listpack_take(walk->lp, &walk->at, value);
+    return listpack_take_tight(walk->lp, name_at, name, walk->scratch[0]) &&
+           listpack_take_tight(walk->lp, &walk->at, value, walk->scratch[1]);
 }
 
 /* ---- writing ---- */
 
 static size_t number_size(uint64_t number) {
     struct item item = item_integer((int64_t)number);
-    return listpack_item_size(&item);
+    return listpack_item_size_tight(&item);
 }
 
 static void put(char *lp, const struct item *item) {
-    listpack_insert(lp, 0, item);
+    listpack_insert_tight(lp, 0, item);
 }
 
 static void put_number(char *lp, uint64_t number) {
@@ -104,10 +110,21 @@ static void set_size(struct tree_chunk *chunk) {
     INVARIANT(chunk->size <= chunk->capacity);
 }
 
+static uint32_t saved_of(const struct tree_chunk *chunk) {
+    uint32_t saved;
+    memcpy(&saved, chunk->data + sizeof(struct stream_id), sizeof saved);
+    return saved;
+}
+
+static void set_saved(char *data, size_t saved) {
+    uint32_t low = (uint32_t)saved;
+    memcpy(data + sizeof(struct stream_id), &low, sizeof low);
+}
+
 /* Put an integer in the place of one; the node has room. */
 static void replace_number(char *lp, size_t at, uint64_t number) {
     struct item item = item_integer((int64_t)number);
-    listpack_replace(lp, at, &item);
+    listpack_replace_tight(lp, at, &item);
 }
 
 static size_t items_of(const struct stream_entry *entry, bool same) {
@@ -121,7 +138,7 @@ static size_t entry_size(const struct stream_id *master, const struct stream_ent
                   number_size(entry->id.seq - master->seq) + number_size(items_of(entry, same));
     if (!same) size += number_size(entry->fields);
     for (size_t i = same; i < entry->fields * 2; i += 1 + same)
-        size += listpack_item_size(&entry->items[i]);
+        size += listpack_item_size_tight(&entry->items[i]);
     return size;
 }
 
@@ -140,7 +157,7 @@ size_t stream_node_size_of_first(const struct stream_entry *entry) {
     size_t size = STREAM_NODE_HEAD + LISTPACK_EMPTY_SIZE + number_size(1) + number_size(0) +
                   number_size(entry->fields) + number_size(0);
     for (size_t i = 0; i < entry->fields; i++)
-        size += listpack_item_size(&entry->items[2 * i]);
+        size += listpack_item_size_tight(&entry->items[2 * i]);
     return size + entry_size(&entry->id, entry, true);
 }
 
@@ -155,6 +172,7 @@ void stream_node_begin_with(struct tree_chunk *chunk, const struct stream_entry 
         put(lp, &entry->items[2 * i]);
     put_number(lp, 0);
     put_entry(lp, &entry->id, entry, true);
+    set_saved(chunk->data, listpack_saved_from(lp, LISTPACK_HEADER_SIZE));
     chunk->count = 1;
     set_size(chunk);
 }
@@ -165,7 +183,8 @@ static bool has_fields_of_master(const struct stream_node_walk *walk,
     size_t at = walk->names_at;
     for (size_t i = 0; i < entry->fields; i++) {
         struct item name;
-        if (!listpack_take(walk->lp, &at, &name)) return false;
+        char scratch[ITEM_TEXT_MAX];
+        if (!listpack_take_tight(walk->lp, &at, &name, scratch)) return false;
         if (!item_equal(&name, &entry->items[2 * i])) return false;
     }
     return true;
@@ -182,7 +201,9 @@ void stream_node_append(struct tree_chunk *chunk, const struct stream_node_walk 
                         const struct stream_entry *entry, bool same) {
     char *lp = stream_node_listpack(chunk);
     replace_number(lp, listpack_first(lp), walk->live + 1);
+    size_t at = listpack_size(lp) - 1;
     put_entry(lp, &walk->master, entry, same);
+    set_saved(chunk->data, saved_of(chunk) + listpack_saved_from(lp, at));
     chunk->count++;
     set_size(chunk);
 }
@@ -212,6 +233,7 @@ static void pack(struct tree_chunk *chunk, size_t entries_at) {
         else
             at = skip(lp, start, items + 1);
     }
+    set_saved(chunk->data, listpack_saved_from(lp, LISTPACK_HEADER_SIZE));
 }
 
 void stream_node_count_deleted(struct tree_chunk *chunk, uint64_t more, bool pack_it) {
@@ -228,6 +250,27 @@ void stream_node_count_deleted(struct tree_chunk *chunk, uint64_t more, bool pac
     replace_number(lp, listpack_first(lp), live);
     chunk->count = (uint32_t)live;
     set_size(chunk);
+}
+
+/* ---- as in files ---- */
+
+size_t stream_node_file_size(const struct tree_chunk *chunk) {
+    return listpack_size(stream_node_listpack(chunk)) + saved_of(chunk);
+}
+
+void stream_node_put_file(struct buffer *b, const struct tree_chunk *chunk) {
+    listpack_put_loosened(b, stream_node_listpack(chunk));
+}
+
+void stream_node_take_file(struct buffer *b, const struct stream_id *master, const char *listpack) {
+    struct buffer tight = {0};
+    listpack_put_tightened(&tight, listpack);
+    buffer_clear(b);
+    memcpy(buffer_reserve(b, STREAM_NODE_HEAD), master, sizeof *master);
+    set_saved(b->data, listpack_saved_from(tight.data, LISTPACK_HEADER_SIZE));
+    b->size = STREAM_NODE_HEAD;
+    buffer_append(b, tight.data, tight.size);
+    buffer_release(&tight);
 }
 
 /* ---- bytes from outside ---- */

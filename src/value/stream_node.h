@@ -1,14 +1,17 @@
-/* stream_node.h: the entries of one chunk of a stream, in the form in which RDB files have them.
+/* stream_node.h: the entries of one chunk of a stream, in the form in which RDB files have them but
+ * for the tight codes of what is in the listpack (struct/listpack.h).
  *
- *     chunk    | master id, 16 bytes (here in the machine's order) | listpack |
+ *     chunk    | master id, 16 bytes (here in the machine's order) | saved | tight listpack |
  *
  *     listpack | live | deleted | fields | name 1 | ... | name n | 0 |      the master entry
  *              | flags | ms | seq |             value 1 ... value n | items | SAME_FIELDS
  *              | flags | ms | seq | fields | name 1 | value 1 | ... | items | others
  *
  * ms and seq are what is to be added to the master id's; `items` is how many items the entry has
- * before it, so that one can walk backwards. A deleted entry is marked and stays until the node is
- * packed. (Format: Redis's public description of streams in RDB files.) */
+ * before it, so that one can walk backwards. `saved` is by how many bytes the listpack is shorter
+ * than in a file: how large a node gets is told in a file's bytes, as in Redis. A deleted entry is
+ * marked and stays until the node is packed. (Format: Redis's public description of streams in RDB
+ * files.) */
 #ifndef REDSTART_VALUE_STREAM_NODE_H
 #define REDSTART_VALUE_STREAM_NODE_H
 
@@ -16,7 +19,7 @@
 #include "value/stream_id.h"
 
 enum {
-    STREAM_NODE_HEAD = sizeof(struct stream_id),
+    STREAM_NODE_HEAD = sizeof(struct stream_id) + sizeof(uint32_t),
     STREAM_ENTRY_DELETED = 1,
     STREAM_ENTRY_SAME_FIELDS = 2,
 };
@@ -24,6 +27,13 @@ enum {
 static inline char *stream_node_listpack(const struct tree_chunk *chunk) {
     return (char *)(uintptr_t)chunk->data + STREAM_NODE_HEAD;
 }
+
+/* Bytes that the listpack has in a file. */
+size_t stream_node_file_size(const struct tree_chunk *chunk);
+/* The buffer becomes that. */
+void stream_node_put_file(struct buffer *b, const struct tree_chunk *chunk);
+/* A file's listpack, found sound, becomes the node's: to be put in as it stands. */
+void stream_node_take_file(struct buffer *b, const struct stream_id *master, const char *listpack);
 
 /* What is to become an entry. */
 struct stream_entry {
@@ -47,13 +57,14 @@ struct stream_node_walk {
     /* where it goes on */
     size_t at, name_at;
     bool in_entry;
+    char scratch[2][ITEM_TEXT_MAX]; /* where a name and a value may be made */
 };
 void stream_node_begin(struct stream_node_walk *walk, const struct tree_chunk *chunk);
 /* Forwards from where it stands (first: from the first entry); false at the end. */
 bool stream_node_next(struct stream_node_walk *walk);
 /* Backwards; a walk that has begun only this way starts with the last entry. */
 bool stream_node_previous(struct stream_node_walk *walk);
-/* The next field of the present entry; false when all were taken. */
+/* The next field of the present entry, borrowed until the next is taken; false when all were. */
 bool stream_node_take(struct stream_node_walk *walk, struct item *name, struct item *value);
 
 /* ---- changing; the chunk is open ---- */

@@ -337,7 +337,7 @@ def sort(arguments, ours, peer, context):
     """Sets have no order of their own, which shows where nothing is sorted. With ALPHA Redis compares as the locale
     does, up to a zero byte."""
     names = [argument.upper() for argument in arguments]
-    if b"BY" not in names and not (b"ALPHA" in names and b"\x00" in ours + peer):
+    if b"BY" not in names and not (b"ALPHA" in names and (b"GET" in names or b"\x00" in ours + peer)):
         return False
     if not same_elements(arguments, ours, peer, context):
         return b"LIMIT" in names and ours[:1] == peer[:1] == b"*" and len(parse(ours)) == len(parse(peer))

@@ -40,12 +40,20 @@ static struct bytes random_text(struct random *random, char *room) {
                                       "-9223372036854775808",
                                       "9223372036854775807",
                                       "12a"};
-    uint64_t kind = random_below(random, 10);
+    uint64_t kind = random_below(random, 11);
     if (kind == 0) return bytes_from_text(odd[random_below(random, sizeof odd / sizeof odd[0])]);
     if (kind < 5) {
         int64_t number = (int64_t)(random_next(random) >> random_below(random, 64));
         if (random_below(random, 2)) number = -number;
         return bytes_make(room, number_format_i64(room, number));
+    }
+    if (kind == 10) { /* digits with zeros in front */
+        size_t size = 1 + random_below(random, 24);
+        memset(room, '0', size);
+        for (size_t i = random_below(random, size); i < size; i++)
+            room[i] = (char)('0' + random_below(random, 10));
+        if (random_below(random, 8) == 0) room[random_below(random, size)] = '/';
+        return bytes_make(room, size);
     }
     static const size_t most[] = {10, 70, 300, 5000, 20};
     size_t size = random_below(random, most[kind - 5] + 1);
@@ -75,6 +83,42 @@ static void check(const struct buffer *b, const struct model *model) {
     assert_int_equal(listpack_last(lp), last);
     assert_int_equal(listpack_seek(lp, (int64_t)model->count), 0);
     assert_int_equal(listpack_seek(lp, -1 - (int64_t)model->count), 0);
+}
+
+/* The same items one by one in a tight listpack: to be read and changed there, and to come out as
+ * files have them. */
+static void check_tight(struct random *random, const struct buffer *b, const struct model *model) {
+    struct buffer tight = {0}, loose = {0};
+    char scratch[ITEM_TEXT_MAX];
+    struct item item;
+    buffer_reserve(&tight, b->size + 64);
+    listpack_init(tight.data);
+    for (size_t i = 0; i < model->count; i++) {
+        item = item_make(bytes_make(model->text[i], model->size[i]));
+        size_t before = listpack_size(tight.data), size = listpack_item_size_tight(&item);
+        assert_true(size <= listpack_item_size(&item));
+        size_t at = listpack_insert_tight(tight.data, 0, &item);
+        assert_int_equal(listpack_size(tight.data), before + size);
+        assert_int_equal(listpack_size_at(tight.data, at), size);
+        assert_int_equal(listpack_last(tight.data), at);
+    }
+    if (model->count > 0) {
+        size_t at = listpack_seek(tight.data, (int64_t)random_below(random, model->count));
+        item = listpack_get_tight(tight.data, at, scratch);
+        size_t found = listpack_find_tight(tight.data, listpack_first(tight.data), &item);
+        assert_true(found != 0 && found <= at);
+        listpack_replace_tight(tight.data, at, &item);
+    }
+    size_t at = listpack_first(tight.data);
+    for (size_t i = 0; listpack_take_tight(tight.data, &at, &item, scratch); i++) {
+        char digits[ITEM_TEXT_MAX];
+        struct bytes bytes = item_bytes(&item, digits);
+        assert_true(bytes_equal(bytes, bytes_make(model->text[i], model->size[i])));
+    }
+    listpack_put_loosened(&loose, tight.data);
+    assert_true(bytes_equal(buffer_bytes(&loose), buffer_bytes(b)));
+    buffer_release(&tight);
+    buffer_release(&loose);
 }
 
 static void step(struct random *random, struct buffer *b, struct model *model) {
@@ -112,6 +156,7 @@ static void test_against_model(void **state) {
         for (int i = 0; i < 600; i++) {
             step(&random, &b, &model);
             if (i % 7 == 0) check(&b, &model);
+            if (i % 50 == 0) check_tight(&random, &b, &model);
         }
         for (size_t i = 0; i < model.count; i++) {
             struct item wanted = item_make(bytes_make(model.text[i], model.size[i]));

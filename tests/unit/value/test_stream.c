@@ -374,9 +374,11 @@ static void load_nodes(const struct stream *from, struct stream *to) {
     struct tree_place place;
     for (bool more = tree_first(&from->tree, &place); more; more = tree_next(&from->tree, &place)) {
         struct stream_id id = stream_chunk_id(place.chunk);
-        const char *listpack = stream_node_listpack(place.chunk);
-        assert_true(stream_load_node(to, &id, bytes_make(listpack, listpack_size(listpack))));
-        assert_false(stream_load_node(to, &id, bytes_make(listpack, listpack_size(listpack))));
+        struct buffer node = {0};
+        stream_node_put_file(&node, place.chunk);
+        assert_true(stream_load_node(to, &id, buffer_bytes(&node)));
+        assert_false(stream_load_node(to, &id, buffer_bytes(&node)));
+        buffer_release(&node);
     }
     stream_set_last(to, &from->last, from->added, &from->max_deleted);
 }
@@ -416,11 +418,12 @@ static void test_rotten_nodes(void **state) {
         struct tree_place place;
         if (tree_first(&f->stream->tree, &place)) {
             struct stream_id id = stream_chunk_id(place.chunk);
-            const char *listpack = stream_node_listpack(place.chunk);
-            size_t size = listpack_size(listpack);
+            struct buffer node = {0};
+            stream_node_put_file(&node, place.chunk);
+            size_t size = node.size;
             for (int i = 0; i < 40; i++) {
                 struct stream loaded;
-                char *rotten = memory_copy(listpack, size);
+                char *rotten = memory_copy(node.data, size);
                 for (uint64_t n = 1 + below(f, 3); n > 0; n--)
                     rotten[below(f, size)] = (char)random_next(&f->random);
                 object_init(&loaded.object, VALUE_STREAM, &f->world);
@@ -431,6 +434,7 @@ static void test_rotten_nodes(void **state) {
                 object_release(&loaded.object);
                 memory_free(rotten);
             }
+            buffer_release(&node);
         }
         close_fixture(f, &random);
     }

@@ -24,7 +24,7 @@ enum {
     STEP_COMMANDS = 200,
 };
 
-enum state { MORE, DONE, FAILED };
+enum state { MORE, WAITS, DONE, FAILED };
 
 /* One of the append-only file's. */
 struct part {
@@ -40,6 +40,8 @@ struct loading {
     bool from_log;             /* the append-only file's parts are loaded */
     bool awaits_base;          /* all is loaded, and a base of it is being written */
     bool merges;
+    bool is_served; /* the engine goes on meanwhile: a worker reads ahead */
+    bool waits;     /* for the worker */
     struct part *parts;
     size_t part_count, part; /* the one being loaded */
     struct session *session; /* runs commands */
@@ -150,6 +152,7 @@ static bool begin_rdb(struct loading *loading, const char *path) {
         .now_ms = loading->from_log || loading->path ? 0 : server->now_ms,
         .checksums = server->config->rdbchecksum,
         .merges = loading->merges,
+        .uses_worker = loading->is_served,
     };
     if (server->scripting.host) {
         options.library = load_library;
@@ -162,6 +165,17 @@ static bool begin_rdb(struct loading *loading, const char *path) {
     }
     loading->has_load = true;
     return rdb_load_begin(&loading->load, &options, path);
+}
+
+static enum state step_rdb(struct loading *loading) {
+    switch (rdb_load_step(&loading->load, STEP_BYTES)) {
+    case RDB_LOAD_MORE: return MORE;
+    case RDB_LOAD_WAITS: return WAITS;
+    case RDB_LOAD_DONE: return DONE;
+    case RDB_LOAD_FAILED: break;
+    }
+    log_failure(loading);
+    return FAILED;
 }
 
 static void end_rdb(struct loading *loading) {
@@ -398,9 +412,7 @@ static enum state step_log(struct loading *loading) {
     if (loading->has_replay) {
         state = step_commands(loading);
     } else {
-        enum rdb_load_state rdb = rdb_load_step(&loading->load, STEP_BYTES);
-        state = rdb == RDB_LOAD_MORE ? MORE : rdb == RDB_LOAD_DONE ? DONE : FAILED;
-        if (state == FAILED) log_failure(loading);
+        state = step_rdb(loading);
         if (state == DONE) {
             uint64_t offset = rdb_load_offset(&loading->load);
             log_rdb(loading);
@@ -414,14 +426,6 @@ static enum state step_log(struct loading *loading) {
 }
 
 /* ---- from beginning to end ---- */
-
-static enum state step_rdb(struct loading *loading) {
-    enum rdb_load_state state = rdb_load_step(&loading->load, STEP_BYTES);
-    if (state == RDB_LOAD_MORE) return MORE;
-    if (state == RDB_LOAD_DONE) return DONE;
-    log_failure(loading);
-    return FAILED;
-}
 
 static enum state begin_dump(struct loading *loading) {
     if (begin_rdb(loading, loading->server->config->dbfilename.data)) {
@@ -511,6 +515,7 @@ static void close_loading(struct loading *loading) {
 bool loading_begin(struct server *server) {
     struct loading *loading = open_loading(server);
     server->loading = loading;
+    loading->is_served = true;
     enum state state = DONE;
     if (server->config->appendonly) state = begin_log(loading);
     if (state == DONE) state = begin_dump(loading);
@@ -598,7 +603,8 @@ void loading_step(struct server *server) {
     do
         state = step(loading);
     while (state == MORE && !loading->awaits_base && io_monotonic_us(server->io) < end_us);
-    if (state == MORE) return;
+    loading->waits = state == WAITS;
+    if (state == MORE || state == WAITS) return;
     if (loading->path) {
         end_replacement(loading, state == DONE);
         return;
@@ -611,7 +617,7 @@ void loading_step(struct server *server) {
 }
 
 bool loading_waits(const struct server *server) {
-    return server->loading->awaits_base;
+    return server->loading->awaits_base || server->loading->waits;
 }
 
 bool loading_run(struct server *server, bool merges) {

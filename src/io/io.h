@@ -160,7 +160,7 @@ struct io_operations {
     void (*close_io)(struct io *);                            /* finishes work first */
 };
 
-enum { IO_LANE_FREE, IO_LANE_SAVE, IO_LANE_SYNC, IO_LANE_OTHER, IO_LANE_COUNT };
+enum { IO_LANE_FREE, IO_LANE_SAVE, IO_LANE_SYNC, IO_LANE_LOAD, IO_LANE_OTHER, IO_LANE_COUNT };
 
 struct io {
     const struct io_operations *operations;

@@ -1,5 +1,6 @@
 /* load.h: an RDB file into the keyspace, step by step, so that the engine can serve between two
- * steps.
+ * steps. A worker may read, decode and build ahead, so that a step only puts what is ready
+ * (load_batch.h).
  *
  * Reads the file in pieces, checks all that it reads, and builds. Keys that are past their time are
  * left out, keys that are there twice are an error (or replace what was there, with `merges`). */
@@ -12,9 +13,13 @@
 #include "rdb/value.h"
 #include "rdb/writer.h"
 
-enum { RDB_LOAD_PIECE = 1024 * 1024 }; /* bytes read at once */
+enum {
+    RDB_LOAD_PIECE = 1024 * 1024, /* bytes read at once */
+    RDB_LOAD_BATCHES = 8,         /* that a worker reads ahead */
+};
 
-enum rdb_load_state { RDB_LOAD_MORE, RDB_LOAD_DONE, RDB_LOAD_FAILED };
+/* RDB_LOAD_WAITS: there will be more to do once the worker is done with something. */
+enum rdb_load_state { RDB_LOAD_MORE, RDB_LOAD_WAITS, RDB_LOAD_DONE, RDB_LOAD_FAILED };
 
 enum rdb_load_failure {
     RDB_LOAD_GOOD,
@@ -40,7 +45,7 @@ struct rdb_load_watch {
 };
 
 struct rdb_load_options {
-    /* Not NULL: nothing is put into the keyspace, which only lends its world, and the file's
+    /* Not NULL: nothing is put into the keyspace, which only lends its secret, and the file's
      * databases may have any number. */
     const struct rdb_load_watch *watch;
     /* A library of functions; false ends the loading. NULL: they are passed over. */
@@ -53,12 +58,17 @@ struct rdb_load_options {
     const struct rdb_limits *limits; /* borrowed while loading */
     int64_t now_ms;                  /* what ended before is left out; 0: nothing */
     bool checksums, merges;
+    bool uses_worker; /* not with `watch` */
 };
+
+struct rdb_batch;
 
 struct rdb_load {
     struct rdb_load_options options;
     struct rdb_input input; /* first of the fields that the file's reader needs */
     struct rdb_reader reader;
+    struct epochs epochs; /* of what is not in the keyspace yet */
+    struct record_world world;
     io_file file;
     struct buffer piece;
     uint64_t size;     /* of the file */
@@ -66,8 +76,14 @@ struct rdb_load {
     uint64_t crc;      /* of all before `checked` */
     const char *checked;
     uint32_t version;
-    struct database *database;
-    struct rdb_load_keys *waiting; /* read, and not yet put into the keyspace */
+    uint32_t database;
+    struct rdb_batch *batches[RDB_LOAD_BATCHES];
+    uint64_t filled, taken; /* batches, with a worker: atomic; the reader's, the owner's */
+    bool is_reading;        /* a worker is; the owner's */
+    bool owner_waits;       /* atomic: to be woken */
+    uint64_t settled;       /* bytes of the file whose content is in the keyspace */
+    bool is_read;           /* to its end, or as far as it could be */
+    bool cancelled;         /* atomic: nothing more is wanted */
     struct buffer key;
     /* of the next key */
     int64_t expiry, idle_s, frequency; /* -1: not said; expiry ENTRY_NO_EXPIRY */
@@ -91,7 +107,7 @@ bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *option
 /* Go on for about so many bytes. */
 enum rdb_load_state rdb_load_step(struct rdb_load *load, uint64_t bytes);
 void rdb_load_end(struct rdb_load *load);
-/* Bytes of the file that were read. */
+/* Bytes of the file that were read; without a watch, and put into the keyspace. */
 uint64_t rdb_load_offset(const struct rdb_load *load);
 
 #endif

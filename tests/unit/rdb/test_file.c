@@ -9,9 +9,11 @@
 #include "rdb/load.h"
 #include "rdb/save.h"
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { DATABASES = 4, NOW_MS = 1000 };
-static const char path[] = "/dump.rdb", temporary[] = "/temp.rdb";
+static const char path[] = "dump.rdb", temporary[] = "temp.rdb";
 
 static const struct rdb_limits limits = {
     .list = {-2}, .set = {16, 16, 64}, .hash = {16, 64}, .sorted_set = {16, 64}};
@@ -131,26 +133,62 @@ static bool save(struct world *w, int *error) {
     return good;
 }
 
-/* Into an empty keyspace, whose digest it gives when all was loaded. */
-static enum rdb_load_failure load(struct world *w, struct digest *digest) {
+/* Until a worker has more. */
+static void await_worker(struct world *w) {
+    struct io_event events[4];
+    if (w->simulation)
+        w->io->operations->finish_work(w->io);
+    else
+        io_wait(w->io, events, 4, -1);
+}
+
+struct loaded {
+    enum rdb_load_failure failure;
+    char error[256];
+    uint64_t offset, keys;
+    struct digest digest;
+};
+
+/* Into an empty keyspace. */
+static struct loaded load_so(struct world *w, bool uses_worker) {
     struct keyspace fresh;
     struct rdb_load job;
+    struct loaded loaded = {0};
     enum { STEP = 1000 };
     keyspace_make(&fresh, 9);
-    struct rdb_load_options options = {
-        .io = w->io, .keyspace = &fresh, .limits = &limits, .now_ms = NOW_MS, .checksums = true};
+    struct rdb_load_options options = {.io = w->io,
+                                       .keyspace = &fresh,
+                                       .limits = &limits,
+                                       .now_ms = NOW_MS,
+                                       .checksums = true,
+                                       .uses_worker = uses_worker};
     if (rdb_load_begin(&job, &options, path)) {
         enum rdb_load_state state;
-        do
-            state = rdb_load_step(&job, STEP);
-        while (state == RDB_LOAD_MORE);
+        while ((state = rdb_load_step(&job, STEP)) == RDB_LOAD_MORE || state == RDB_LOAD_WAITS)
+            if (state == RDB_LOAD_WAITS) await_worker(w);
         assert_int_equal(state == RDB_LOAD_DONE, job.failure == RDB_LOAD_GOOD);
     }
-    enum rdb_load_failure failure = job.failure;
+    loaded.failure = job.failure;
+    loaded.offset = rdb_load_offset(&job);
+    loaded.keys = job.keys;
+    memcpy(loaded.error, job.error, sizeof loaded.error);
     rdb_load_end(&job);
-    *digest = digest_keyspace(&fresh, NOW_MS);
+    loaded.digest = digest_keyspace(&fresh, NOW_MS);
     keyspace_release(&fresh);
-    return failure;
+    return loaded;
+}
+
+/* The digest is what was loaded, also of a file that is not good to its end. With a worker that
+ * reads ahead all is the same. */
+static enum rdb_load_failure load(struct world *w, struct digest *digest) {
+    struct loaded alone = load_so(w, false), ahead = load_so(w, true);
+    assert_int_equal(alone.failure, ahead.failure);
+    assert_string_equal(alone.error, ahead.error);
+    assert_int_equal(alone.offset, ahead.offset);
+    assert_int_equal(alone.keys, ahead.keys);
+    assert_memory_equal(alone.digest.bytes, ahead.digest.bytes, DIGEST_SIZE);
+    *digest = alone.digest;
+    return alone.failure;
 }
 
 static void expect_equal(struct world *w) {
@@ -296,12 +334,66 @@ static void test_expired(void **state) {
     world_close(&w);
 }
 
+/* Given up in the middle: what was read ahead goes, too. */
+static void test_given_up(void **state) {
+    (void)state;
+    struct world w;
+    world_open(&w);
+    fill(&w, 8000, 40);
+    assert_true(save(&w, NULL));
+    for (int steps = 0; steps < 20; steps++) {
+        struct keyspace fresh;
+        struct rdb_load job;
+        keyspace_make(&fresh, 9);
+        struct rdb_load_options options = {
+            .io = w.io, .keyspace = &fresh, .limits = &limits, .uses_worker = true};
+        assert_true(rdb_load_begin(&job, &options, path));
+        for (int i = 0; i < steps; i++)
+            if (rdb_load_step(&job, 1) == RDB_LOAD_WAITS && i % 2 == 0) await_worker(&w);
+        rdb_load_end(&job);
+        keyspace_release(&fresh);
+    }
+    world_close(&w);
+}
+
+/* The system's threads and files; small collections, large ones and long strings. */
+static void test_threads(void **state) {
+    (void)state;
+    char folder[] = "/tmp/redstart-test-XXXXXX", error[128], filling[40000];
+    struct world w = {.random = random_from_seed()};
+    assert_non_null(mkdtemp(folder));
+    w.io = io_real_open(2, error, sizeof error);
+    assert_non_null(w.io);
+    assert_int_equal(w.io->operations->change_directory(w.io, folder), 0);
+    keyspace_make(&w.keyspace, 3);
+    fill(&w, 20000, 20);
+    fill(&w, 10, 5000);
+    for (int i = 0; i < 300; i++) {
+        char name[16];
+        struct database *db = &w.keyspace.databases[0];
+        struct key key = key_make(
+            &w.keyspace, bytes_make(name, (size_t)snprintf(name, sizeof name, "long:%d", i)));
+        struct spot spot = database_locate(db, &key);
+        memset(filling, 'a' + i % 26, sizeof filling);
+        database_put_string(db, &key, &spot, bytes_make(filling, sizeof filling), ENTRY_NO_EXPIRY);
+    }
+    struct view *view = view_open(&w.keyspace);
+    struct rdb_save job = save_of(&w, view);
+    job.folder = ".";
+    assert_true(rdb_save_run(&job));
+    view_close(&w.keyspace, view);
+    expect_equal(&w);
+    assert_int_equal(w.io->operations->remove(w.io, path), 0);
+    keyspace_release(&w.keyspace);
+    io_close(w.io);
+    rmdir(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_failing_disk),
-        cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_failing_disk), cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_given_up),     cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

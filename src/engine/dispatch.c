@@ -245,6 +245,7 @@ static void count_latency(struct command_statistics *counts, uint64_t ticks) {
 static uint64_t run(struct call *call, command_handler *handler) {
     struct server *server = call->server;
     uint64_t begun = server->turn.ticks; /* the handler may run others */
+    if (unlikely(server->insight.hotkeys.is_active)) hotkeys_begin(call);
     handler(call);
     struct command_statistics *counts = &server->command_statistics[call->command->number];
     uint64_t now = io_ticks(server->io);

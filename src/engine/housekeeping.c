@@ -191,6 +191,7 @@ void housekeeping(struct server *server) {
         check_shutdown(server);
         check_sessions(server);
         tracking_limit(server);
+        if (server->insight.hotkeys.is_active) hotkeys_check(server);
         sample(server);
         age_entries(server);
         if (!server->loading) saving_check(server);

@@ -26,6 +26,7 @@ void insight_open(struct server *server) {
 }
 
 void insight_close(struct server *server) {
+    hotkeys_reset(server);
     slowlog_clear(&server->insight.slowlog);
     spikes_clear(&server->insight.spikes);
 }
@@ -47,7 +48,8 @@ void insight_update(struct server *server) {
         uint64_t ticks = ticks_of(server, us);
         if (ticks < notable) notable = ticks;
     }
-    insight->notable_ticks = insight->monitors.count > 0 ? 0 : notable;
+    bool is_all = insight->monitors.count > 0 || insight->hotkeys.is_active;
+    insight->notable_ticks = is_all ? 0 : notable;
 }
 
 /* ---- what happens ---- */
@@ -65,14 +67,14 @@ void insight_note(struct server *server, const char *name, int64_t took_us) {
                took_ms < UINT32_MAX ? (uint32_t)took_ms : UINT32_MAX);
 }
 
-static int64_t us_of(const struct server *server, uint64_t ticks) {
+int64_t insight_us(const struct server *server, uint64_t ticks) {
     double ticks_per_us = server->io->operations->ticks_per_us;
     return ticks_per_us > 0 ? (int64_t)((double)ticks / ticks_per_us) : 0;
 }
 
 void insight_note_ticks(struct server *server, const char *name, uint64_t ticks) {
     if (server->config->latency_monitor_threshold > 0)
-        insight_note(server, name, us_of(server, ticks));
+        insight_note(server, name, insight_us(server, ticks));
 }
 
 void insight_begin(struct call *call) {
@@ -83,11 +85,12 @@ void insight_command(struct call *call, uint64_t ticks, bool again) {
     struct server *server = call->server;
     const struct config *config = server->config;
     uint32_t flags = call->command->flags;
-    int64_t took_us = us_of(server, ticks);
+    int64_t took_us = insight_us(server, ticks);
     if (server->insight.monitors.count > 0 && !again &&
         !(flags & (COMMAND_ADMIN | COMMAND_SKIP_MONITOR)))
         monitor_tell(call);
     if (call->waits) return;
+    if (unlikely(server->insight.hotkeys.is_active)) hotkeys_end(call, ticks);
     insight_note(server, flags & COMMAND_FAST ? "fast-command" : "command", took_us);
     if (config->slowlog_log_slower_than >= 0 && took_us >= config->slowlog_log_slower_than &&
         !(flags & COMMAND_SKIP_SLOWLOG))

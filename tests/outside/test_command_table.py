@@ -16,6 +16,7 @@ NEWER_COMMANDS = {
     **dict.fromkeys(["hpttl", "httl"], "7.4"),
     **dict.fromkeys(["hgetdel", "hgetex", "hsetex"], "8.0"),
     **dict.fromkeys(["xackdel", "xdelex"], "8.2"),
+    **dict.fromkeys(["hotkeys", "hotkeys|get", "hotkeys|help", "hotkeys|reset", "hotkeys|start", "hotkeys|stop"], "8.6"),
     "waitaof": "7.2",
     "script|show": "8.0, of Valkey",
 }

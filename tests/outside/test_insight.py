@@ -1,5 +1,6 @@
 """What people see of a running server: MONITOR, the slow log, LATENCY, INFO's statistics of commands and errors."""
 
+import random
 import re
 import socket
 import time
@@ -7,7 +8,7 @@ import time
 import pytest
 
 import harness
-from harness import encode, wait_until
+from harness import Error, encode, wait_until
 
 
 def line_of(connection):
@@ -286,3 +287,109 @@ def test_latencystats(server, connection):
     assert 20_000 <= float(fields(info["latency_percentiles_usec_debug"])["p50"]) < 1_000_000
     connection.call("CONFIG", "SET", "latency-tracking-info-percentiles", "100 0 12.5")
     assert list(fields(server.info("latencystats")["latency_percentiles_usec_ping"])) == ["p100", "p0", "p12.5"]
+
+
+# HOTKEYS
+
+
+@pytest.fixture
+def uncounted(server):
+    """A server where nothing is counted, before and afterwards."""
+    yield server
+    connection = server.connect()
+    connection.call("HOTKEYS", "STOP")
+    connection.call_ok("HOTKEYS", "RESET")
+
+
+def hotkeys(connection):
+    """The one map, as a dictionary; lists of keys as dictionaries too."""
+    (found,) = connection.call("HOTKEYS", "GET")
+    found = dict(zip(found[::2], found[1::2]))
+    for name in (b"by-cpu-time-us", b"by-net-bytes"):
+        if name in found:
+            found[name] = dict(zip(found[name][::2], found[name][1::2]))
+    return found
+
+
+def test_hotkeys_from_start_to_reset(uncounted):
+    connection = uncounted.connect()
+    assert connection.call("HOTKEYS", "GET") is None
+    assert isinstance(connection.call("HOTKEYS", "STOP"), Error)
+    connection.call_ok("HOTKEYS", "START", "METRICS", 2, "CPU", "NET", "COUNT", 3)
+    assert isinstance(connection.call("HOTKEYS", "START", "METRICS", 1, "CPU"), Error)
+    assert isinstance(connection.call("HOTKEYS", "RESET"), Error)
+    connection.call_ok("SET", "large", b"x" * 100_000)
+    connection.call_ok("SET", "small", b"x")
+    for _ in range(20):
+        connection.call("GET", "large")
+        connection.call("GET", "small")
+    for i in range(10):
+        connection.call("SET", f"other:{i}", "x")
+    found = hotkeys(connection)
+    assert found[b"tracking-active"] == found[b"sample-ratio"] == 1
+    assert found[b"selected-slots"] == [[0, 16383]]
+    assert abs(found[b"collection-start-time-unix-ms"] / 1000 - time.time()) < 60
+    by_bytes = found[b"by-net-bytes"]
+    assert len(by_bytes) == len(found[b"by-cpu-time-us"]) == 3
+    assert list(by_bytes)[:2] == [b"large", b"small"]
+    assert 21 * 100_000 < by_bytes[b"large"] < 21 * 100_100
+    assert 21 * 5 < by_bytes[b"small"] < 21 * 20
+    assert by_bytes[b"large"] + by_bytes[b"small"] <= found[b"total-net-bytes"] == found[b"net-bytes-all-commands-all-slots"]
+    assert sum(found[b"by-cpu-time-us"].values()) <= found[b"all-commands-all-slots-us"] + 3
+    connection.call_ok("HOTKEYS", "STOP")
+    stopped = hotkeys(connection)
+    connection.call("GET", "large")
+    time.sleep(0.01)
+    assert hotkeys(connection) == stopped and stopped[b"tracking-active"] == 0
+    connection.call_ok("HOTKEYS", "RESET")
+    assert connection.call("HOTKEYS", "GET") is None
+    connection.call_ok("HOTKEYS", "RESET")
+
+
+def test_hotkeys_are_found_among_many(uncounted):
+    connection = uncounted.connect()
+    connection.call_ok("HOTKEYS", "START", "METRICS", 1, "NET", "COUNT", 5)
+    requests = [("GET", f"cold:{i}") for i in range(20_000)]
+    for i in range(5):
+        requests += [("GET", f"hot:{i}")] * (300 + 100 * i)
+    random.Random(3).shuffle(requests)
+    connection.send(b"".join(encode(*request) for request in requests))
+    for _ in requests:
+        connection.read()
+    found = hotkeys(connection)
+    assert b"by-cpu-time-us" not in found and b"total-cpu-time-user-ms" not in found
+    assert list(found[b"by-net-bytes"]) == [b"hot:%d" % i for i in range(4, -1, -1)]
+
+
+def test_hotkeys_of_transactions_scripts_and_many_keys(uncounted):
+    connection = uncounted.connect()
+    connection.call_ok("HOTKEYS", "START", "METRICS", 1, "NET")
+    for command in (("MULTI",), ("SET", "a", "x" * 1000), ("GET", "a"), ("EXEC",)):
+        connection.call(*command)
+    assert 2000 < hotkeys(connection)[b"by-net-bytes"][b"a"] < 2100
+    connection.call("EVAL", "return redis.call('SET', KEYS[1], ARGV[1])", 1, "b", "y" * 500)
+    connection.call("MSET", "c", "z" * 300, "d", "z" * 300)
+    found = hotkeys(connection)[b"by-net-bytes"]
+    assert 500 < found[b"b"] < 700
+    assert found[b"c"] == found[b"d"] and 300 < found[b"c"] < 320
+    connection.call_ok("HOTKEYS", "STOP")
+    connection.call_ok("HOTKEYS", "START", "METRICS", 1, "NET", "SAMPLE", 1_000_000_000)
+    connection.call("SET", "a", "x")
+    assert hotkeys(connection)[b"by-net-bytes"] == {}
+
+
+def test_hotkeys_end_after_their_time(uncounted):
+    connection = uncounted.connect()
+    connection.call_ok("HOTKEYS", "START", "METRICS", 1, "CPU", "DURATION", 1)
+    assert hotkeys(connection)[b"tracking-active"] == 1
+    assert wait_until(lambda: hotkeys(connection)[b"tracking-active"] == 0)
+    assert 1000 <= hotkeys(connection)[b"collection-duration-ms"] < 20_000
+
+
+@pytest.mark.parametrize("words", ["METRICS 0", "METRICS 1", "METRICS 3 CPU NET CPU", "METRICS 2 CPU", "METRICS 2 CPU CPU", "METRICS x CPU",
+                                   "METRICS 1 CPU COUNT 0", "METRICS 1 CPU COUNT 65", "METRICS 1 CPU COUNT", "METRICS 1 CPU SAMPLE 0",
+                                   "METRICS 1 CPU DURATION -1", "METRICS 1 CPU SLOTS 1 5", "METRICS 1 CPU NET", "COUNT 3 METRICS"])  # fmt: skip
+def test_hotkeys_refuses(uncounted, words):
+    connection = uncounted.connect()
+    assert isinstance(connection.call("HOTKEYS", "START", *words.split()), Error)
+    assert connection.call("HOTKEYS", "GET") is None

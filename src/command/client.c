@@ -159,7 +159,7 @@ struct filter {
     const struct user *user; /* NULL: any */
     bool by_id, by_type, by_address, by_local_address, by_age, spare_self;
     uint64_t id;
-    enum session_class class;
+    int class; /* enum session_class, or CLASS_PRIMARY */
     struct bytes address, local_address;
     int64_t age_s;
 };
@@ -171,6 +171,13 @@ static bool address_is(const struct session *session, struct bytes wanted,
     return bytes_equal(bytes_from_text(text), wanted);
 }
 
+/* The connection to the primary is a class of its own here, without limits. */
+enum { CLASS_PRIMARY = SESSION_CLASS_COUNT };
+
+static int class_of_session(const struct session *session) {
+    return session->flags & (SESSION_PRIMARY | SESSION_RAW) ? CLASS_PRIMARY : (int)session->class;
+}
+
 static bool filter_passes(const struct filter *filter, const struct session *session,
                           const struct session *self) {
     const struct server *server = session->server;
@@ -178,7 +185,7 @@ static bool filter_passes(const struct filter *filter, const struct session *ses
     if (filter->spare_self && session == self) return false;
     if (filter->by_id && session->id != filter->id) return false;
     if (filter->user && session->user != filter->user) return false;
-    if (filter->by_type && session->class != filter->class) return false;
+    if (filter->by_type && class_of_session(session) != filter->class) return false;
     if (filter->by_age && (server->monotonic_ms - session->created_ms) / 1000 < filter->age_s)
         return false;
     if (filter->by_address && !address_is(session, filter->address, session_address)) return false;
@@ -186,12 +193,12 @@ static bool filter_passes(const struct filter *filter, const struct session *ses
            address_is(session, filter->local_address, session_local_address);
 }
 
-/* -1 when unknown; the primary's class has no sessions yet. */
+/* -1 when unknown. */
 static int class_of(struct bytes name) {
     if (bytes_is(name, "normal")) return SESSION_CLASS_NORMAL;
     if (bytes_is(name, "replica") || bytes_is(name, "slave")) return SESSION_CLASS_REPLICA;
     if (bytes_is(name, "pubsub")) return SESSION_CLASS_PUBSUB;
-    if (bytes_is(name, "master") || bytes_is(name, "primary")) return SESSION_CLASS_COUNT;
+    if (bytes_is(name, "master") || bytes_is(name, "primary")) return CLASS_PRIMARY;
     return -1;
 }
 
@@ -204,7 +211,7 @@ static bool parse_class(struct call *call, uint32_t index, struct filter *filter
         return false;
     }
     filter->by_type = true;
-    filter->class = (enum session_class) class;
+    filter->class = class;
     return true;
 }
 

@@ -80,6 +80,8 @@ void command_sunsubscribe(struct call *call) {
 static void publish(struct call *call, enum pubsub_kind kind) {
     uint64_t told = pubsub_publish(call->server, kind, call->argv[1], call->argv[2]);
     reply_integer(call->reply, (int64_t)told);
+    /* Files would have no use for it. */
+    if (call->server->replication.feeds) call_effect(call, call->database, call->argv, call->argc);
 }
 
 void command_publish(struct call *call) {

@@ -241,6 +241,9 @@ static void count_latency(struct command_statistics *counts, uint64_t ticks) {
     latency_add(counts->latency, ticks);
 }
 
+/* The reply may show what others have changed. */
+enum { SEES_DATA = COMMAND_WRITE | COMMAND_READONLY | COMMAND_MAY_REPLICATE };
+
 /* Its time is counted, and what it changed goes to the journal. The ticks it took. */
 static uint64_t run(struct call *call, command_handler *handler) {
     struct server *server = call->server;
@@ -255,6 +258,7 @@ static uint64_t run(struct call *call, command_handler *handler) {
         count_latency(counts, now - begun);
     server->turn.ticks = now;
     if (call->changes || call->effects_said) propagate(call);
+    if (call->command->flags & SEES_DATA) call->session->depends_on = server->journal.changed;
     return now - begun;
 }
 

@@ -48,6 +48,7 @@ struct replication {
     bool is_replica; /* follows a primary: what ends, ends when the primary says so */
     bool may_refuse; /* ask refuses */
     bool promises;   /* replies wait for replicas (min-replicas-to-ack) */
+    bool feeds;      /* replicas get the stream, or may come back to it */
     bool wanted;     /* step, at the end of this turn */
     int64_t due_us;  /* step, then; monotonic */
     char id[REPLICATION_ID_SIZE + 1];

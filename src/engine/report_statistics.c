@@ -98,8 +98,6 @@ static void append_defragmenting(struct report *report) {
 }
 
 void report_append_stats(struct report *report) {
-    static const char *const synchronised[] = {"sync_full", "sync_partial_ok", "sync_partial_err",
-                                               NULL};
     static const char *const unused[] = {"latest_fork_usec", "total_forks",
                                          "migrate_cached_sockets", "slave_expires_tracked_keys",
                                          NULL};
@@ -108,7 +106,9 @@ void report_append_stats(struct report *report) {
     report_number(report, "total_commands_processed", counted->commands);
     append_rates(report);
     report_number(report, "rejected_connections", counted->rejected_connections);
-    report_zeros(report, synchronised);
+    report_number(report, "sync_full", counted->full_syncs);
+    report_number(report, "sync_partial_ok", counted->partial_syncs);
+    report_number(report, "sync_partial_err", counted->refused_partial_syncs);
     append_removed(report);
     append_pubsub(report);
     report_zeros(report, unused);

@@ -106,7 +106,6 @@ void session_reply_end(struct session *session) {
     session->reply_base = NULL;
     session->reply.cursor = session->reply.end = NULL;
     session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
-    session->depends_on = session->server->journal.changed;
     if (output_pending(&session->output) > 0) session_flush_later(session);
 }
 

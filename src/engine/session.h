@@ -85,7 +85,7 @@ struct session {
     struct reply reply;
     struct reply *muted; /* while a command runs whose reply is not wanted: the real one */
     struct output output;
-    uint64_t depends_on; /* journal offset that the newest reply depends on */
+    uint64_t depends_on; /* journal offset that the newest reply that shows data depends on */
     uint64_t wrote;      /* journal offset behind the session's last own change */
     /* While the horizon is behind: of the output's bytes the first may leave, the next may once the
      * horizon is at the mark, and what the rest depends on is seen then. So a session whose newest

@@ -25,6 +25,7 @@ struct error_count {
 struct statistics {
     uint64_t connections, rejected_connections, commands, expired_keys, expired_fields,
         evicted_keys;
+    uint64_t full_syncs, partial_syncs, refused_partial_syncs; /* asked for by replicas */
     uint64_t evicted_clients, hits, misses, bytes_in, bytes_out, errors, unexpected_errors;
     uint64_t query_buffer_disconnections, output_buffer_disconnections;
     uint64_t expired_time_cap_reached, acl_denied_auth, acl_denied_command;

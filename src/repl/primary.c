@@ -81,6 +81,7 @@ void primary_open_backlog(struct server *server) {
     if (primary->backlog.is_open) return;
     replication_count(server);
     journal_add_reader(&server->journal, consume, server);
+    server->replication.feeds = true;
     backlog_open(&primary->backlog, server->journal.offset, server->config->repl_backlog_size);
     primary->pinged_us = server->monotonic_us;
 }
@@ -90,6 +91,7 @@ void primary_close_backlog(struct server *server) {
     if (!primary->backlog.is_open) return;
     journal_remove_reader(&server->journal, consume, server);
     backlog_close(&primary->backlog);
+    server->replication.feeds = false;
 }
 
 void primary_gather(struct replica *replica, uint64_t from) {
@@ -306,7 +308,7 @@ void primary_say_continue(struct replica *replica) {
     continue_line(replica, text, sizeof text);
     session_send(replica->session, bytes_from_text(text));
     session_address(replica->session, address);
-    primary_of(server)->partial++;
+    server->statistics.partial_syncs++;
     log_notice(server->log,
                "Partial resynchronization request from %s accepted: the append only "
                "file reaches back so far",
@@ -319,8 +321,8 @@ void primary_want_all(struct replica *replica) {
     replica->later = (struct output){0};
     replica->state = REPLICA_WAITS;
     replica->waits_since_us = server->monotonic_us;
-    primary_of(server)->partial_refused++;
-    primary_of(server)->full++;
+    server->statistics.refused_partial_syncs++;
+    server->statistics.full_syncs++;
     server->replication.wanted = true;
 }
 
@@ -354,7 +356,7 @@ static bool try_partial(struct call *call, struct replica *replica, struct bytes
                    "beginning of mine (%s:%llu)",
                    address, (int)(id.size < 40 ? id.size : 40), id.data, (unsigned long long)offset,
                    server->replication.id, (unsigned long long)server->journal.offset);
-        primary->partial_refused++;
+        server->statistics.refused_partial_syncs++;
         return false;
     }
     journal_commit(&server->journal);
@@ -365,7 +367,7 @@ static bool try_partial(struct call *call, struct replica *replica, struct bytes
                    "Unable to partial resync with replica %s: what follows offset %llu is kept "
                    "neither in memory nor in files",
                    address, (unsigned long long)offset);
-        primary->partial_refused++;
+        server->statistics.refused_partial_syncs++;
         return false;
     }
     become_replica(replica);
@@ -376,7 +378,7 @@ static bool try_partial(struct call *call, struct replica *replica, struct bytes
     primary_gather(replica, offset);
     replica->state = REPLICA_ONLINE;
     replica->acknowledged = offset;
-    primary->partial++;
+    server->statistics.partial_syncs++;
     log_notice(server->log,
                "Partial resynchronization request from %s accepted. Sending %llu bytes of backlog "
                "starting from offset %llu.",
@@ -393,7 +395,7 @@ static void wait_for_transfer(struct call *call, struct replica *replica) {
                address);
     become_replica(replica);
     replica->state = REPLICA_WAITS;
-    primary_of(call->server)->full++;
+    call->server->statistics.full_syncs++;
 }
 
 void primary_psync(struct call *call) {

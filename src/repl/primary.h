@@ -60,8 +60,7 @@ struct primary {
     struct transfer *transfer; /* under way; NULL: none */
     int64_t alone_since_us;    /* no replica since; 0: there are some */
     int64_t pinged_us, spoke_us;
-    uint64_t full, partial, partial_refused; /* counts, for INFO */
-    uint64_t asked;                          /* offset behind the last GETACK in the stream */
+    uint64_t asked; /* offset behind the last GETACK in the stream */
     /* min-replicas-to-ack */
     uint64_t kept;           /* so many replicas have acknowledged all before */
     bool is_broken;          /* the promise could not be kept in time */

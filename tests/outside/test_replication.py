@@ -1,0 +1,489 @@
+"""Replication: both roles, with the peer and among ourselves, through cuts, restarts and role swaps."""
+
+import threading
+import time
+
+import pytest
+
+import dataset
+import harness
+
+PAIRS = ["ours-ours", "ours-peer", "peer-ours"]
+FAST = {"save": "", "enable-debug-command": "yes", "repl-diskless-sync-delay": "0"}
+
+
+@pytest.fixture(params=PAIRS)
+def pair(start, request):
+    """A primary and a server that may become its replica."""
+    commands = {"ours": harness.ours_command(), "peer": harness.peer_command()}
+    first, second = request.param.split("-")
+    return start(command=commands[first], **FAST), start(command=commands[second], **FAST)
+
+
+def replication(server):
+    return server.info("replication")
+
+
+def follow(replica, primary):
+    replica.connect().call("REPLICAOF", "127.0.0.1", primary.port)
+
+
+def is_up(replica):
+    return replication(replica).get("master_link_status") == "up"
+
+
+def digest(server):
+    return server.connect().call("DEBUG", "DIGEST")
+
+
+def same(primary, replica, seconds=20):
+    """The replica has all that the primary has."""
+    harness.wait_until(lambda: is_up(replica), seconds)
+    harness.wait_until(
+        lambda: replication(primary)["master_repl_offset"] == replication(replica)["master_repl_offset"], seconds)
+    assert replication(primary)["master_replid"] == replication(replica)["master_replid"]
+    assert digest(primary) == digest(replica)
+
+
+def end(server):
+    """As an operator ends it: nothing that was answered is lost."""
+    server.connect().send(harness.encode("SHUTDOWN"))
+    server.wait()
+
+
+def counts(server):
+    stats = server.info("stats")
+    return int(stats["sync_full"]), int(stats["sync_partial_ok"])
+
+
+def write_some(server, seed, count=300):
+    """Changes of every type, with expiry, transactions and scripts."""
+    connection = server.connect()
+    for i in range(count):
+        n = (seed * 7919 + i * 104729) % 97
+        connection.call("SET", f"s{n}", f"{seed}-{i}")
+        connection.call("RPUSH", f"l{n}", i, "x" * n)
+        connection.call("SADD", f"set{n}", i, f"m{i}")
+        connection.call("SPOP", f"set{n}")
+        connection.call("HSET", f"h{n}", f"f{i}", i)
+        connection.call("HINCRBYFLOAT", f"h{n}", "float", "0.1")
+        connection.call("ZINCRBY", f"z{n}", "1.5", f"m{i}")
+        connection.call("XADD", f"x{n}", "*", "a", i)
+        connection.call("SET", f"e{n}", i, "EX", 1000 + n)
+        connection.call("INCR", "counter")
+        if i % 10 == 0:
+            connection.call("MULTI")
+            connection.call("LPOP", f"l{n}")
+            connection.call("SELECT", n % 4)
+            connection.call("APPEND", "elsewhere", "y")
+            connection.call("SELECT", 0)
+            connection.call("EXEC")
+            connection.call("EVAL", "redis.call('SET', KEYS[1], redis.call('INCR', 'counter')) return 1", 1, f"s{n}")
+        if i % 50 == 49:
+            connection.call("DEL", f"l{n}", f"x{n}")
+            connection.call("EXPIRE", f"s{n}", 500)
+
+
+def test_whole_dataset_and_stream(pair):
+    primary, replica = pair
+    dataset.fill(primary.connect())
+
+    primary.connect().call("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 7 end)")
+    follow(replica, primary)
+    same(primary, replica)
+    assert dataset.content(primary.connect()) == dataset.content(replica.connect())
+    write_some(primary, 1)
+    same(primary, replica)
+    assert replica.connect().call("FUNCTION", "LIST")[0][1] == b"lib"
+    primary.connect().call_ok("FLUSHALL")
+    write_some(primary, 2, 50)
+    same(primary, replica)
+
+
+def test_a_writer_meanwhile(pair):
+    primary, replica = pair
+    primary.connect().call_ok("DEBUG", "POPULATE", 200000, "key", 50)
+    stop = threading.Event()
+
+    def write():
+        connection = primary.connect()
+        i = 0
+        while not stop.is_set():
+            connection.call("SET", f"key:{i % 300000}", f"value-{i}")
+            i += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        follow(replica, primary)
+        harness.wait_until(lambda: is_up(replica), 30)
+    finally:
+        stop.set()
+        writer.join()
+    same(primary, replica)
+
+
+def test_partial_after_a_cut(pair):
+    primary, replica = pair
+    write_some(primary, 1, 50)
+    follow(replica, primary)
+    same(primary, replica)
+    before = counts(primary)
+    primary.connect().call("CLIENT", "KILL", "TYPE", "replica")
+    write_some(primary, 3, 50)
+    same(primary, replica)
+    after = counts(primary)
+    assert after[0] == before[0] and after[1] > before[1]
+
+
+def test_role_swap(pair):
+    primary, replica = pair
+    write_some(primary, 1, 50)
+    follow(replica, primary)
+    same(primary, replica)
+    full = [counts(server)[0] for server in pair]
+    replica.connect().call_ok("REPLICAOF", "NO", "ONE")
+    write_some(replica, 4, 50)
+    follow(primary, replica)
+    same(replica, primary)
+    assert [counts(server)[0] for server in pair] == full
+    assert replication(replica)["master_replid2"] != "0" * 40
+
+
+def test_replica_refuses_writes_and_answers_as_if_expired(pair):
+    primary, replica = pair
+    connection = primary.connect()
+    connection.call_ok("SET", "soon", "x", "PX", 700)
+    connection.call_ok("SET", "stays", "x")
+    follow(replica, primary)
+    same(primary, replica)
+    reader = replica.connect()
+    assert reader.call("GET", "soon") == b"x"
+    assert reader.call("SET", "a", "b").startswith(b"READONLY")
+    connection.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    time.sleep(0.8)
+    assert reader.call("GET", "soon") is None
+    assert reader.call("EXISTS", "soon") == 0
+    assert reader.call("TTL", "soon") == -2
+    assert reader.call("DBSIZE") == 2  # the primary has not said so yet
+    assert connection.call("GET", "soon") is None
+    same(primary, replica)
+    assert reader.call("DBSIZE") == 1
+
+
+def test_wait(pair):
+    primary, replica = pair
+    follow(replica, primary)
+    same(primary, replica)
+    connection = primary.connect()
+    connection.call_ok("SET", "a", "b")
+    assert connection.call("WAIT", 1, 5000) == 1
+    assert connection.call("WAIT", 2, 100) == 1
+    assert replica.connect().call("WAIT", 0, 0).startswith(b"ERR WAIT cannot be used with replica instances")
+
+
+def test_chain(start):
+    first, second, third = start(**FAST), start(**FAST), start(command=harness.peer_command(), **FAST)
+    write_some(first, 1, 100)
+    follow(second, first)
+    same(first, second)
+    follow(third, second)
+    same(second, third)
+    write_some(first, 2, 100)
+    same(first, second)
+    same(first, third)
+    second.connect().call("CLIENT", "KILL", "TYPE", "master")
+    write_some(first, 3, 50)
+    same(first, third)
+    first.stop()
+    second.connect().call_ok("REPLICAOF", "NO", "ONE")
+    write_some(second, 4, 50)
+    same(second, third)
+    assert counts(second)[0] == 1
+
+
+@pytest.mark.parametrize("how", ["aof", "rdb"])
+def test_primary_starts_again(start, tmp_path, how):
+    options = {**FAST, "appendonly": "yes"} if how == "aof" else {**FAST, "save": "10000 1"}
+    primary, replica = start(**options), start(**FAST)
+    write_some(primary, 1, 50)
+    follow(replica, primary)
+    same(primary, replica)
+    assert counts(primary)[0] == 1
+    end(primary)
+    primary.start()
+    write_some(primary, 2, 50)
+    same(primary, replica)
+    assert counts(primary) == (0, 1)
+
+
+def test_replica_starts_again(start):
+    primary, replica = start(**FAST), start(**{**FAST, "appendonly": "yes"})
+    write_some(primary, 1, 50)
+    follow(replica, primary)
+    same(primary, replica)
+    primary.connect().call("SELECT", 2)
+    replica.stop()
+    write_some(primary, 2, 50)
+    replica.options["replicaof"] = ["127.0.0.1", primary.port]
+    replica.start()
+    same(primary, replica)
+    assert counts(primary) == (1, 1)
+    replica.connect().call("BGREWRITEAOF")
+    write_some(primary, 3, 50)
+    same(primary, replica)
+    replica.connect().call_ok("DEBUG", "LOADAOF")
+    assert digest(primary) == digest(replica)
+
+
+def test_the_past_is_read_from_files(start):
+    primary = start(**{**FAST, "appendonly": "yes", "repl-backlog-size": "16kb", "aof-increment-size": "1mb"})
+    replica = start(**FAST)
+    follow(replica, primary)
+    same(primary, replica)
+    before = counts(primary)
+    port = primary.port
+    replica.connect().call_ok("CONFIG", "SET", "masterauth", "wrong")  # so it stays away for a while
+    primary.connect().call_ok("CONFIG", "SET", "requirepass", "secret")
+    killer = harness.Connection(primary.address)
+    killer.call_ok("AUTH", "secret")
+    killer.call("CLIENT", "KILL", "TYPE", "replica")
+    for i in range(3000):
+        killer.call("SET", f"k{i % 500}", "x" * 1000)
+    killer.call_ok("CONFIG", "SET", "requirepass", "")
+    replica.connect().call_ok("CONFIG", "SET", "masterauth", "")
+    same(primary, replica)
+    after = counts(primary)
+    assert after[0] == before[0] and after[1] == before[1] + 1
+    assert port == primary.port
+
+
+def test_files_of_a_replica_load_elsewhere(start):
+    """The append-only file that a replica writes is its primary's stream: the peer starts on it."""
+    primary, replica = start(**FAST), start(**{**FAST, "appendonly": "yes"})
+    primary.connect().call("SELECT", 3)
+    other = primary.connect()
+    other.call("SELECT", 3)
+    other.call("SET", "there", 1)
+    follow(replica, primary)
+    same(primary, replica)
+    other.call("SET", "there", 2)
+    write_some(primary, 1, 50)
+    other.call("SET", "there", 3)
+    same(primary, replica)
+    replica.connect().call("BGREWRITEAOF")
+    harness.wait_until(lambda: replica.info("persistence")["aof_rewrite_in_progress"] == "0")
+    other.call("SET", "there", 4)
+    same(primary, replica)
+    wanted = digest(primary)
+    end(replica)
+    peer = harness.Server(harness.peer_command(), replica.folder,
+                          {**FAST, "appendonly": "yes"}).start()
+    try:
+        assert digest(peer) == wanted
+    finally:
+        peer.stop()
+
+
+def test_swap_load_answers_meanwhile(start):
+    primary, replica = start(**FAST), start(**{**FAST, "repl-diskless-load": "swapdb"})
+    primary.connect().call_ok("DEBUG", "POPULATE", 300000)
+    replica.connect().call_ok("SET", "old", "there")
+    reader = replica.connect()
+    follow(replica, primary)
+    seen = set()
+    while not is_up(replica):
+        reply = reader.call("GET", "old")
+        assert reply in (b"there", None), reply
+        seen.add(reply)
+    same(primary, replica)
+    assert b"there" in seen
+
+
+def test_diskless_and_by_file(start):
+    primary = start(**{**FAST, "repl-diskless-sync": "no"})
+    dataset.fill(primary.connect())
+    replicas = [start(**FAST), start(command=harness.peer_command(), **FAST)]
+    for replica in replicas:
+        follow(replica, primary)
+    write_some(primary, 1, 30)
+    for replica in replicas:
+        same(primary, replica)
+
+
+def test_failover(start):
+    primary, replica = start(**FAST), start(**FAST)
+    assert primary.connect().call("FAILOVER") == b"ERR FAILOVER requires connected replicas."
+    write_some(primary, 1, 50)
+    follow(replica, primary)
+    same(primary, replica)
+    assert replica.connect().call("FAILOVER") == b"ERR FAILOVER is not valid when server is a replica."
+    assert primary.connect().call("FAILOVER", "ABORT") == b"ERR No failover in progress."
+    stop, errors = threading.Event(), []
+
+    def write():
+        connection = primary.connect()
+        while not stop.is_set():
+            reply = connection.call("INCR", "written")
+            if isinstance(reply, int):
+                errors.append(reply)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.1)
+    primary.connect().call_ok("FAILOVER", "TO", "127.0.0.1", replica.port, "TIMEOUT", 5000)
+    harness.wait_until(lambda: replication(replica)["role"] == "master")
+    harness.wait_until(lambda: is_up(primary))
+    stop.set()
+    writer.join()
+    write_some(replica, 2, 50)
+    same(replica, primary)
+    assert counts(replica) == (0, 1)
+    assert int(replica.connect().call("GET", "written")) == errors[-1]
+
+
+def test_failover_to_the_peer_and_back(start):
+    primary, replica = start(**FAST), start(command=harness.peer_command(), **FAST)
+    follow(replica, primary)
+    same(primary, replica)
+    primary.connect().call_ok("FAILOVER")
+    harness.wait_until(lambda: replication(replica)["role"] == "master")
+    write_some(replica, 1, 50)
+    same(replica, primary)
+    replica.connect().call_ok("FAILOVER")
+    harness.wait_until(lambda: replication(primary)["role"] == "master")
+    write_some(primary, 2, 50)
+    same(primary, replica)
+    assert counts(primary)[0] == 1 and counts(replica)[0] == 0
+
+
+def test_too_few_replicas_refuse_writes(start):
+    primary, replica = start(**{**FAST, "min-replicas-to-write": 1}), start(**FAST)
+    connection = primary.connect()
+    assert connection.call("SET", "a", "b") == b"NOREPLICAS Not enough good replicas to write."
+    assert connection.call("GET", "a") is None
+    follow(replica, primary)
+    same(primary, replica)
+    assert connection.call("SET", "a", "b") == b"OK"
+
+
+@pytest.mark.ours("a promise that the peer makes for single commands only")
+def test_replies_wait_for_replicas(start):
+    primary, replica = start(**{**FAST, "min-replicas-to-ack": 1, "min-replicas-to-ack-policy": "wait"}), start(**FAST)
+    writer, reader = primary.connect(), primary.connect()
+    writer.send(harness.encode("SET", "a", "b"))
+    assert writer.is_silent(0.3)
+    reader.send(harness.encode("GET", "a"))
+    assert reader.is_silent(0.3)
+    follow(replica, primary)
+    assert writer.read() == b"OK"
+    assert reader.read() == b"b"
+    started = time.monotonic()
+    for i in range(50):
+        assert writer.call("SET", "a", i) == b"OK"
+    assert time.monotonic() - started < 10
+    assert replica.connect().call("GET", "a") == b"49"
+    replica.stop()
+    assert reader.call("GET", "a") == b"49"  # acknowledged before
+    writer.send(harness.encode("SET", "a", "lost?"))
+    assert writer.is_silent(0.3)
+
+
+@pytest.mark.ours("the same")
+@pytest.mark.parametrize("policy", ["refuse", "degrade"])
+def test_promise_that_cannot_be_kept(start, policy):
+    primary = start(**{**FAST, "min-replicas-to-ack": 1, "min-replicas-to-ack-policy": policy,
+                       "min-replicas-to-ack-timeout": 200})
+    writer, other = primary.connect(), primary.connect()
+    writer.send(harness.encode("SET", "a", "b"))
+    if policy == "degrade":
+        assert writer.read() == b"OK"
+        assert other.call("SET", "a", "c") == b"OK"
+        assert replication(primary)["redstart_ack_promise"] == "broken"
+    else:
+        harness.wait_until(lambda: replication_of(other)["redstart_ack_promise"] == "broken")
+        assert other.call("SET", "a", "c") == b"NOREPLICAS Not enough good replicas to write."
+        assert writer.is_silent(0.1)
+
+
+def replication_of(connection):
+    return harness.parse_info(connection.call("INFO", "replication"))
+
+
+def test_replica_without_its_primary(start):
+    primary, replica = start(**FAST), start(**{**FAST, "replica-serve-stale-data": "no"})
+    primary.connect().call_ok("SET", "a", "b")
+    follow(replica, primary)
+    same(primary, replica)
+    assert replica.connect().call("GET", "a") == b"b"
+    primary.stop()
+    harness.wait_until(lambda: not is_up(replica))
+    assert replica.connect().call("GET", "a").startswith(b"MASTERDOWN Link with MASTER is down")
+    assert replica.connect().call("PING") != b"x"
+    replica.connect().call_ok("CONFIG", "SET", "replica-serve-stale-data", "yes")
+    assert replica.connect().call("GET", "a") == b"b"
+
+
+def test_password(start):
+    primary = start(**{**FAST, "requirepass": "secret"})
+    replica = start(**{**FAST, "masterauth": "secret"})
+    owner = harness.Connection(primary.address)
+    owner.call_ok("AUTH", "secret")
+    owner.call_ok("SET", "a", "b")
+    follow(replica, primary)
+    harness.wait_until(lambda: is_up(replica))
+    assert replica.connect().call("GET", "a") == b"b"
+
+
+def test_what_is_no_primary(start, tmp_path):
+    """A server that speaks something else leaves the replica as it was, trying on."""
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+    replica = start(**FAST)
+    replica.connect().call_ok("SET", "mine", "x")
+    answers = [b"-ERR what\r\n", b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC short\r\n", b"x" * 100000,
+               b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + b"a" * 40 + b" 5\r\n$12\r\nno dataset!!",
+               b"+PONG\r\n+OK\r\n+OK\r\n+CONTINUE\r\n", b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC " + b"a" * 40 + b" 5\r\n:1\r\n"]
+    replica.connect().call("REPLICAOF", "127.0.0.1", listener.getsockname()[1])
+    for answer in answers:
+        peer, _ = listener.accept()
+        peer.settimeout(5)
+        try:
+            peer.sendall(answer)
+            while peer.recv(65536):
+                pass
+        except OSError:
+            pass
+        peer.close()
+    listener.close()
+    assert replica.connect().call("PING") == b"PONG"
+    assert replica.is_running()
+    replica.connect().call_ok("REPLICAOF", "NO", "ONE")
+    replica.connect().call_ok("SET", "mine", "y")
+
+
+def test_roles_are_told(pair):
+    primary, replica = pair
+    follow(replica, primary)
+    same(primary, replica)
+    harness.wait_until(lambda: primary.connect().call("ROLE")[2])
+    role = primary.connect().call("ROLE")
+    assert role[0] == b"master" and role[2][0][:2] == [b"127.0.0.1", str(replica.port).encode()]
+    role = replica.connect().call("ROLE")
+    assert role[:4] == [b"slave", b"127.0.0.1", primary.port, b"connected"]
+    assert b"flags=S" in primary.connect().call("CLIENT", "LIST", "TYPE", "replica")
+    assert b"flags=M" in replica.connect().call("CLIENT", "LIST", "TYPE", "master")
+    hello = replica.connect().call("HELLO", 2)
+    assert dict(zip(hello[::2], hello[1::2]))[b"role"] == b"replica"
+
+
+def test_messages_reach_replicas(pair):
+    primary, replica = pair
+    follow(replica, primary)
+    same(primary, replica)
+    listener = replica.connect()
+    listener.call("SUBSCRIBE", "news")
+    primary.connect().call("PUBLISH", "news", "hello")
+    assert listener.read() == [b"message", b"news", b"hello"]

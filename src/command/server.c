@@ -60,7 +60,10 @@ void command_shutdown(struct call *call) {
     uint32_t options;
     if (!parse_shutdown(call, &options)) return;
     if (options & OPTION_ABORT) {
-        call_error(call, "ERR No shutdown in progress.");
+        if (server_go_on(server))
+            reply_ok(call->reply);
+        else
+            call_error(call, "ERR No shutdown in progress.");
         return;
     }
     if (server->scripting.busy && !(options & OPTION_NOSAVE)) {
@@ -78,5 +81,8 @@ void command_shutdown(struct call *call) {
         }
     }
     call->session->flags |= SESSION_CLOSE_AFTER_REPLY;
-    server_stop(server, 0, SHUTDOWN_NOSAVE);
+    uint32_t flags = SHUTDOWN_NOSAVE;
+    if (options & OPTION_NOW) flags |= SHUTDOWN_NOW;
+    if (options & OPTION_FORCE) flags |= SHUTDOWN_FORCE;
+    server_stop(server, 0, flags);
 }

@@ -153,6 +153,22 @@ static bool save_before_end(struct server *server) {
     return false;
 }
 
+/* Those that are behind get some time, while nothing is written. */
+static bool waits_for_replicas(struct server *server) {
+    const struct replication *replication = &server->replication;
+    int64_t timeout_us = server->config->shutdown_timeout * 1000000;
+    if (!replication->host || server->shutdown_flags & (SHUTDOWN_NOW | SHUTDOWN_FORCE) ||
+        timeout_us == 0 || replication->hooks->may_end(server))
+        return false;
+    if (server->shutdown_until_us == 0) {
+        log_notice(server->log, "Waiting for replicas before shutting down.");
+        server->shutdown_until_us = server->monotonic_us + timeout_us;
+    }
+    if (server->monotonic_us < server->shutdown_until_us) return true;
+    log_warning(server->log, "Some replicas are lagging: they do not have everything");
+    return false;
+}
+
 static void check_shutdown(struct server *server) {
     int signal_number = server->io->operations->take_signal(server->io);
     if (signal_number != 0) {
@@ -163,11 +179,11 @@ static void check_shutdown(struct server *server) {
                     (uint32_t)(signal_number == 2 ? config->shutdown_on_sigint
                                                   : config->shutdown_on_sigterm));
     }
-    if (!server->shutdown_wanted || server->stopped) return;
+    if (!server->shutdown_wanted || server->stopped || waits_for_replicas(server)) return;
     log_warning(server->log, "User requested shutdown...");
     bool is_forced = server->shutdown_flags & SHUTDOWN_FORCE;
     if ((!appending_may_end(server) && !is_forced) || !save_before_end(server)) {
-        server->shutdown_wanted = false;
+        server_go_on(server);
         return;
     }
     if (server->appending.is_on) {

@@ -36,7 +36,7 @@ struct replication_hooks {
     /* Before a commit, while `promises`. */
     void (*before_commit)(struct server *server);
     void (*report)(struct report *report);
-    /* The server ends, and may: false while replicas are behind and there is still time. */
+    /* False while replicas are behind: they are asked how far they are. */
     bool (*may_end)(struct server *server);
     /* Before sessions are closed for good. */
     void (*close)(struct server *server);

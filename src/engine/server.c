@@ -342,7 +342,8 @@ static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->turn.delivery_first ||
         server->tracking.has_changes || server->sweep_unfinished || server->drain_unfinished ||
         server->limit.unfinished || server->client_limit.unfinished || server->resume_held ||
-        server->shutdown_wanted || server->aside || (server->loading && !loading_waits(server)))
+        (server->shutdown_wanted && server->shutdown_until_us == 0) || server->aside ||
+        (server->loading && !loading_waits(server)))
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)
@@ -440,9 +441,19 @@ int server_run(struct server *server) {
 }
 
 void server_stop(struct server *server, int exit_code, uint32_t flags) {
+    if (server->shutdown_wanted) return;
     server->shutdown_wanted = true;
     server->shutdown_flags = flags;
     server->exit_code = exit_code;
+    server_pause(server, SERVER_PAUSE_WRITES, SERVER_PAUSE_UNTIL_MAX_MS);
+}
+
+bool server_go_on(struct server *server) {
+    if (!server->shutdown_wanted || server->stopped) return false;
+    server->shutdown_wanted = false;
+    server->shutdown_until_us = 0;
+    server_unpause(server);
+    return true;
 }
 
 void server_key_changed(struct server *server, uint32_t database, struct bytes name) {

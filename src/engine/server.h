@@ -149,7 +149,8 @@ struct server {
     bool sweep_again;        /* a hash was left with fields that are due: once more round */
 
     bool shutdown_wanted;
-    uint32_t shutdown_flags; /* SHUTDOWN_SAVE ..., 0: save if there are save points */
+    int64_t shutdown_until_us; /* it waits for replicas until then, monotonic; 0: it does not */
+    uint32_t shutdown_flags;   /* SHUTDOWN_SAVE ..., 0: save if there are save points */
     bool stopped;
     int exit_code;
     size_t startup_memory; /* server_used_memory once it was open */
@@ -191,6 +192,8 @@ void server_serve_others(struct server *server);
 
 /* Ask for a shutdown, with SHUTDOWN_SAVE and such (engine/config.h). */
 void server_stop(struct server *server, int exit_code, uint32_t flags);
+/* It shall not end after all. False: nobody wanted it to. */
+bool server_go_on(struct server *server);
 
 uint64_t server_random(struct server *server);
 /* What server_random will give after `index` others, below SERVER_RANDOM_AHEAD. */

@@ -32,7 +32,7 @@ struct history {
     uint64_t at, to; /* the stream's: read so far, and up to where */
     char ids[2][ANNOTATION_ID_SIZE + 1];
     struct output_shared *piece; /* read, to be sent; NULL: none */
-    bool is_working, has_begun;
+    bool is_ready, is_working, has_begun;
     int error;
 };
 
@@ -238,8 +238,7 @@ static bool list_paths(struct history *history, uint64_t offset) {
 bool history_begin(struct server *server, struct replica *replica, uint64_t offset) {
     const struct appending *appending = &server->appending;
     const struct backlog *backlog = &replicator_of(server)->primary.backlog;
-    if (!appending_is_established(appending) || appending->aof.written < backlog->begin)
-        return false;
+    if (!appending_is_established(appending)) return false;
     struct history *history = memory_alloc_zeroed(1, sizeof *history);
     *history = (struct history){
         .server = server, .replica = replica, .file = IO_NONE, .at = offset, .to = backlog->begin};
@@ -252,16 +251,35 @@ bool history_begin(struct server *server, struct replica *replica, uint64_t offs
     replica->history = history;
     replica->state = REPLICA_RECEIVES;
     primary_gather(replica, backlog->begin);
-    submit(history);
+    server->replication.wanted = true;
     return true;
+}
+
+/* The files have all that memory has not. */
+static bool is_written(const struct history *history) {
+    const struct appending *appending = &history->server->appending;
+    return appending->is_on && appending->aof.written >= history->to;
 }
 
 static void step(struct replica *replica) {
     struct history *history = replica->history;
+    struct server *server = history->server;
     if (history->is_working) return;
+    if (!history->is_ready) {
+        if (is_written(history)) {
+            history->is_ready = true;
+            submit(history);
+        } else if (!appending_is_established(&server->appending) ||
+                   aof_failing(&server->appending.aof)) {
+            history->error = -EIO;
+        } else {
+            replicator_due(server, server->monotonic_us + 1000);
+        }
+        if (history->error == 0) return;
+    }
     if (history->error < 0) {
         bool has_begun = history->has_begun;
-        log_notice(history->server->log,
+        log_notice(server->log,
                    "The past of the stream could not be read from the append "
                    "only file at offset %llu: %s",
                    (unsigned long long)history->at, strerror(-history->error));
@@ -287,7 +305,7 @@ static void step(struct replica *replica) {
     } else if (output_pending(&replica->session->output) <= AHEAD) {
         submit(history);
     } else {
-        replicator_due(history->server, history->server->monotonic_us + 1000);
+        replicator_due(server, server->monotonic_us + 1000);
     }
 }
 

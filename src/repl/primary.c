@@ -707,6 +707,18 @@ void primary_step(struct server *server) {
     if (primary->transfer) replicator_due(server, server->monotonic_us + POLL_US);
 }
 
+bool primary_may_end(struct server *server) {
+    bool all = true;
+    if (server->replication.is_replica) return true;
+    for (const struct replica *r = primary_of(server)->replicas; r; r = r->next)
+        all &= r->state != REPLICA_ONLINE || r->acknowledged >= server->journal.changed;
+    if (all) return true;
+    primary_ask(server);
+    journal_commit(&server->journal);
+    replicator_due(server, server->monotonic_us + POLL_US);
+    return false;
+}
+
 void primary_close(struct server *server) {
     transfer_cancel(server);
     history_cancel(server);

@@ -106,6 +106,8 @@ uint32_t primary_good(const struct server *server);
 uint32_t primary_count(const struct server *server); /* of those that asked for the stream */
 /* How many have acknowledged that offset. */
 uint32_t primary_acknowledged(const struct server *server, uint64_t offset, bool on_disk);
+/* All that are online have everything; if not they are asked, and step is called soon. */
+bool primary_may_end(struct server *server);
 /* Ask all to say how far they are. */
 void primary_ask(struct server *server);
 void primary_report(struct report *report);

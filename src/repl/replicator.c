@@ -46,6 +46,7 @@ static const struct replication_hooks hooks = {
     .refuses = primary_refuses,
     .before_commit = primary_before_commit,
     .report = primary_report,
+    .may_end = primary_may_end,
     .close = close_host,
 };
 

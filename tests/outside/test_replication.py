@@ -222,8 +222,8 @@ def test_replica_starts_again(start):
     write_some(primary, 1, 50)
     follow(replica, primary)
     same(primary, replica)
-    primary.connect().call("SELECT", 2)
-    replica.stop()
+    harness.wait_until(lambda: replica.info("persistence")["aof_rewrite_in_progress"] == "0")
+    end(replica)
     write_some(primary, 2, 50)
     replica.options["replicaof"] = ["127.0.0.1", primary.port]
     replica.start()
@@ -462,6 +462,36 @@ def test_what_is_no_primary(start, tmp_path):
     assert replica.is_running()
     replica.connect().call_ok("REPLICAOF", "NO", "ONE")
     replica.connect().call_ok("SET", "mine", "y")
+
+
+def test_a_shutdown_waits_for_replicas(start):
+    primary, replica = start(**FAST), start(**FAST)
+    follow(replica, primary)
+    same(primary, replica)
+    sleeper = replica.connect()
+    sleeper.send(harness.encode("DEBUG", "SLEEP", "0.7"))
+    writer = primary.connect()
+    for i in range(100):
+        writer.call("SET", f"k{i}", i)
+    primary.connect().send(harness.encode("SHUTDOWN", "NOSAVE"))
+    time.sleep(0.1)
+    assert primary.is_running()
+    assert primary.wait() == 0
+    assert replica.connect().call("DBSIZE") == 100
+
+
+def test_a_shutdown_that_waits_is_given_up(start):
+    primary, replica = start(**FAST), start(**FAST)
+    follow(replica, primary)
+    same(primary, replica)
+    replica.connect().send(harness.encode("DEBUG", "SLEEP", "1"))
+    connection = primary.connect()
+    assert connection.call("SHUTDOWN", "ABORT") == b"ERR No shutdown in progress."
+    connection.call_ok("SET", "a", "b")
+    primary.connect().send(harness.encode("SHUTDOWN"))
+    time.sleep(0.1)
+    connection.call_ok("SHUTDOWN", "ABORT")
+    connection.call_ok("SET", "a", "c")
 
 
 def test_roles_are_told(pair):

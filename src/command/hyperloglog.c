@@ -229,7 +229,7 @@ static bool densify(struct call *call, struct spot *spot, struct buffer *hll, bo
         return false;
     }
     put(call, &key, spot, hll);
-    call_changed_silently(call, call->database, key.name);
+    call_changed_inside(call, call->database, key.name, NOTIFY_STRING, NULL);
     return true;
 }
 

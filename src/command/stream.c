@@ -387,7 +387,7 @@ void command_xsetid(struct call *call) {
     stream_set_last(stream, &set.last, set.added >= 0 ? (uint64_t)set.added : stream->added,
                     &set.max_deleted);
     stream_edit_end(&edit);
-    call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xsetid");
+    call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, "xsetid");
     reply_ok(call->reply);
 }
 

@@ -215,7 +215,8 @@ struct stream_consumer *stream_consumer_obtain(struct call *call, struct stream_
                                                struct stream_group *group, struct bytes name) {
     const struct stream_consumer *known = stream_consumer_find(group, name);
     if (known) return stream_consumer_open(edit->stream, group, known->member.number);
-    call_changed(call, call->database, edit->key.name, NOTIFY_STREAM, "xgroup-createconsumer");
+    call_changed_inside(call, call->database, edit->key.name, NOTIFY_STREAM,
+                        "xgroup-createconsumer");
     struct bytes words[] = {BYTES("XGROUP"), BYTES("CREATECONSUMER"), edit->key.name,
                             stream_group_name(group), name};
     call_effect(call, call->database, words, 5);

@@ -48,14 +48,14 @@ static void give_to(struct call *call, struct stream_edit *edit, struct stream_g
         pending->deliveries++;
     stream_pending_put(edit->stream, group, pending);
     consumer->active_ms = call->server->now_ms;
-    call_changed_silently(call, call->database, edit->key.name);
+    call_changed_inside(call, call->database, edit->key.name, NOTIFY_STREAM, NULL);
     if (stream_wants_effects(call)) stream_effect_claim(call, edit->key.name, group, pending);
 }
 
 static void drop(struct call *call, struct stream_edit *edit, struct stream_group *group,
                  const struct stream_id *id) {
     stream_pending_remove(edit->stream, group, id);
-    call_changed_silently(call, call->database, edit->key.name);
+    call_changed_inside(call, call->database, edit->key.name, NOTIFY_STREAM, NULL);
     stream_effect_ack(call, edit->key.name, stream_group_name(group), id);
 }
 
@@ -170,7 +170,7 @@ void command_xclaim(struct call *call) {
     struct stream_group *group = stream_edit_group(call, &edit, 2);
     if (stream_id_compare(&claim.last, &group->last) > 0) {
         group->last = claim.last;
-        call_changed_silently(call, call->database, edit.key.name);
+        call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, NULL);
         stream_effect_group_id(call, edit.key.name, group);
     }
     struct stream_consumer *consumer = stream_consumer_obtain(call, &edit, group, call->argv[3]);

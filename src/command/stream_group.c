@@ -68,14 +68,18 @@ void command_xgroup_create(struct call *call) {
     } else if (edit.seen) {
         id = edit.seen->last;
     }
-    if (edit.seen && stream_group_find(edit.seen, call->argv[3])) {
+    bool was_there = edit.seen != NULL;
+    if (was_there && stream_group_find(edit.seen, call->argv[3])) {
         call_error(call, "BUSYGROUP Consumer Group name already exists");
         return;
     }
     stream_edit_begin(call, &edit);
     stream_group_create(edit.stream, call->argv[3], &id, options.read);
     stream_edit_end(&edit);
-    call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-create");
+    if (was_there)
+        call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-create");
+    else
+        call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-create");
     reply_ok(call->reply);
 }
 
@@ -97,7 +101,7 @@ void command_xgroup_setid(struct call *call) {
     group->last = id;
     group->read = options.read;
     stream_edit_end(&edit);
-    call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-setid");
+    call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-setid");
     reply_ok(call->reply);
 }
 
@@ -111,7 +115,7 @@ void command_xgroup_destroy(struct call *call) {
     stream_edit_begin(call, &edit);
     stream_group_destroy(edit.stream, stream_group_find(edit.stream, call->argv[3]));
     stream_edit_end(&edit);
-    call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-destroy");
+    call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-destroy");
     reply_integer(call->reply, 1);
 }
 
@@ -135,7 +139,8 @@ void command_xgroup_delconsumer(struct call *call) {
     if (consumer) pending = stream_consumer_destroy(edit.stream, group, consumer);
     stream_edit_end(&edit);
     if (consumer)
-        call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xgroup-delconsumer");
+        call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM,
+                            "xgroup-delconsumer");
     reply_integer(call->reply, (int64_t)pending);
 }
 
@@ -159,7 +164,8 @@ void command_xack(struct call *call) {
         acknowledged += stream_pending_remove(edit.stream, group, &id);
     }
     stream_edit_end(&edit);
-    if (acknowledged > 0) call_changed_silently(call, call->database, edit.key.name);
+    if (acknowledged > 0)
+        call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, NULL);
     reply_integer(call->reply, acknowledged);
 }
 
@@ -200,7 +206,7 @@ void command_xackdel(struct call *call) {
     if (result.deleted)
         call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xdel");
     else if (result.acknowledged)
-        call_changed_silently(call, call->database, edit.key.name);
+        call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, NULL);
 }
 
 /* ---- XPENDING ---- */

@@ -218,7 +218,7 @@ static void deliver_history(struct call *call, const struct reading *reading,
         pending.delivered_ms = call->now_ms;
         pending.deliveries++;
         stream_pending_put(edit->stream, group, &pending);
-        call_changed_silently(call, call->database, edit->key.name);
+        call_changed_inside(call, call->database, edit->key.name, NOTIFY_STREAM, NULL);
         stream_effect_claim(call, edit->key.name, group, &pending);
     }
 }
@@ -239,7 +239,7 @@ static void deliver_to_consumer(struct call *call, const struct reading *reading
         deliver_new(call, reading, &edit, group, number, portion);
     if (portion->count > 0 && !portion->history) {
         stream_consumer_open(edit.stream, group, number)->active_ms = call->server->now_ms;
-        call_changed_silently(call, call->database, edit.key.name);
+        call_changed_inside(call, call->database, edit.key.name, NOTIFY_STREAM, NULL);
     }
     stream_edit_end(&edit);
 }

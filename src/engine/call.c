@@ -300,6 +300,13 @@ void call_changed(struct call *call, struct database *db, struct bytes key, enum
     call_notify(call, db, key, class, event);
 }
 
+void call_changed_inside(struct call *call, struct database *db, struct bytes key,
+                         enum notify_class class, const char *event) {
+    call->changes++;
+    if (call->server->waiting.count > 0) waiting_key_changed(call->server, db->number, key);
+    if (event) call_notify(call, db, key, class, event);
+}
+
 void call_changed_database(struct call *call, struct database *db, uint64_t keys) {
     call->changes += keys;
     if (unlikely(call->server->interests))

@@ -151,6 +151,11 @@ void call_changed_uncounted(struct call *call, struct database *db, struct bytes
 /* An event without a change of its own (the second of a pair: "set" and "expire"). */
 void call_notify(struct call *call, struct database *db, struct bytes key, enum notify_class class,
                  const char *event);
+/* What hangs on the key was changed, and not what it holds: a stream's groups, the form of a value.
+ * As call_changed, but who watches the key or has it in a cache is not told. `event` may be NULL.
+ */
+void call_changed_inside(struct call *call, struct database *db, struct bytes key,
+                         enum notify_class class, const char *event);
 /* A whole database (or all, with NULL) was emptied or exchanged: as many changes as `keys`. */
 void call_changed_database(struct call *call, struct database *db, uint64_t keys);
 

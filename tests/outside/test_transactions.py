@@ -186,6 +186,26 @@ def test_an_absent_key_that_is_set_and_gone_at_once(connection):
     assert isinstance(connection.call("EXEC"), NullArray)
 
 
+def test_what_hangs_on_a_stream_is_not_watched(connection, server):
+    """Groups and what they have read are no content: 7.0 and newer ones leave watches of the stream alone."""
+    other = server.connect()
+    for number in range(1, 4):
+        connection.call("XADD", "stream", f"{number}-1", "field", "value")
+    for words in (
+        "XGROUP CREATE stream group 0", "XGROUP CREATECONSUMER stream group one", "XREADGROUP GROUP group one COUNT 2 STREAMS stream >",
+        "XACK stream group 1-1", "XCLAIM stream group two 0 2-1", "XAUTOCLAIM stream group three 0 0", "XGROUP SETID stream group 0",
+        "XGROUP DELCONSUMER stream group three", "XGROUP DESTROY stream group", "XSETID stream 9-9",
+    ):  # fmt: skip
+        connection.call_ok("WATCH", "stream")
+        other.call(*words.split())
+        connection.call("MULTI")
+        assert connection.call("EXEC") == [], words
+    connection.call_ok("WATCH", "absent")
+    other.call("XGROUP", "CREATE", "absent", "group", "0", "MKSTREAM")
+    connection.call("MULTI")
+    assert isinstance(connection.call("EXEC"), NullArray)
+
+
 # CLIENT
 
 

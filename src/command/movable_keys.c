@@ -15,6 +15,21 @@ bool command_set_keys(const struct command *command, const struct bytes *argv, s
     return true;
 }
 
+/* BITFIELD changes nothing with GET alone. */
+bool command_bitfield_keys(const struct command *command, const struct bytes *argv, size_t argc,
+                           struct command_keys *keys) {
+    (void)command;
+    uint32_t flags = COMMAND_KEY_RO | COMMAND_KEY_ACCESS;
+    for (size_t i = 2, used; i < argc; i += used) {
+        used = bytes_is(argv[i], "get") ? 3 : bytes_is(argv[i], "overflow") ? 2 : 0;
+        if (used > 0 && used <= argc - i) continue;
+        flags = COMMAND_KEY_RW | COMMAND_KEY_ACCESS | COMMAND_KEY_UPDATE;
+        break;
+    }
+    command_keys_add(keys, 1, flags);
+    return true;
+}
+
 /* STORE and STOREDIST as the key specs say; one at the end that names nothing is nobody's key. */
 static bool georadius_keys(const struct command *command, const struct bytes *argv, size_t argc,
                            struct command_keys *keys) {

@@ -1,5 +1,11 @@
-"""Random users and requests: what ACL DRYRUN decides here and in the peer. A failure prints its seed."""
+"""Random users and requests: what ACL DRYRUN decides here and in the peer. A failure prints its seed.
 
+    ACL_DECISIONS=1000000 pytest tests/outside/test_acl_decisions.py -k random
+
+goes on until so many decisions have been compared.
+"""
+
+import os
 import random
 import shutil
 
@@ -7,13 +13,18 @@ import pytest
 
 import harness
 
-USERS, REQUESTS, RULES_MAX = 60, 80, 9
+DECISIONS = int(os.environ.get("ACL_DECISIONS", 30_000))
+REQUESTS, RULES_MAX = 200, 9  # of one user
 pytestmark = pytest.mark.skipif(shutil.which(harness.peer_command()[0]) is None, reason="no redis-server to compare with")
 
 KEYS = ["a", "a1", "b1", "ab", "k:1", "k:2", "", "*"]
 PATTERNS = ["a*", "k:*", "b?", "*1", "[ab]*", "*", "", "k:[12]", "\\*", "a"]
-CATEGORIES = "all read write string hash set sortedset list keyspace fast slow dangerous admin connection scripting transaction".split()
+CHANNELS = ["a", "a1", "b", "news:x", "*", "a*", "news:*", ""]
+CATEGORIES = "pubsub blocking bitmap geo stream hyperloglog all read write string hash set sortedset list keyspace fast slow dangerous admin connection scripting transaction".split()
 COMMANDS = """get set mget mset del incr append getdel copy rename exists type expire hset hget lpush lmove sadd smove sunionstore zadd
+    publish spublish subscribe psubscribe ssubscribe unsubscribe blpop blmove bzmpop lmpop sintercard zdiff pfcount pfmerge object|freq
+    getbit setbit bitfield bitfield_ro geosearch geosearchstore hrandfield xautoclaim xinfo xinfo|stream fcall evalsha evalsha_ro eval_ro
+    watch multi exec unlink touch expireat persist scan keys randomkey dbsize flushall swapdb move dump restore wait debug
     zrangestore zunionstore sort sort_ro eval ping echo select auth hello acl|list acl|whoami config|get config|set client|list config
     client object|encoding object memory|usage xadd xread xreadgroup bitop georadius georadiusbymember setrange getex lcs""".split()
 REQUESTS_OF = [
@@ -23,6 +34,16 @@ REQUESTS_OF = [
     "eval s 1 K K", "eval s 9 K", "eval s 0", "ping", "echo K", "select 0", "select 1", "auth x", "hello 3", "acl list", "acl whoami", "config get x",
     "config set x y", "client list", "object encoding K", "memory usage K", "xadd K * f v", "xread streams K K 0 0",
     "xreadgroup group g c streams K 0", "bitop and K K K", "georadius K 1 1 1 m store K", "georadiusbymember K m 1 m storedist K",
+    "publish C m", "spublish C m", "subscribe C", "subscribe C C", "psubscribe C", "psubscribe C C", "ssubscribe C C", "unsubscribe C", "punsubscribe",
+    "blpop K K 0", "blmove K K left left 0", "bzmpop 0 2 K K min", "lmpop 2 K K left", "sintercard 2 K K", "zdiff 2 K K", "pfcount K K",
+    "pfmerge K K K", "getbit K 1", "setbit K 1 1", "bitfield K get u8 0", "bitfield K set u8 0 1", "bitfield K get u8 0 incrby u8 0 1",
+    "bitfield_ro K get u8 0", "geosearch K fromlonlat 1 1 byradius 1 m", "geosearchstore K K fromlonlat 1 1 byradius 1 m", "hrandfield K",
+    "xautoclaim K g c 1 0", "xinfo stream K", "fcall f 1 K K", "evalsha s 2 K K", "eval_ro s 1 K", "watch K K", "multi", "unlink K K", "touch K",
+    "expireat K 1", "persist K", "scan 0", "keys *", "randomkey", "dbsize", "flushall", "swapdb 0 1", "move K 1", "dump K", "restore K 0 x",
+    "debug sleep 0", "georadius K 1 1 1 m", "georadius K 1 1 1 m store K storedist K", "bitop not K K", "zinterstore K 1 K", "zmpop 1 K min", "lcs K K len",
+    "sinterstore K K K", "sort K by nosort get x", "memory doctor", "object freq K", "xgroup create K g 0", "xadd K nomkstream * f v", "renamenx K K",
+    "mget K K K K K K K K K K", "msetnx K v K v", "getset K v", "hmget K f", "linsert K before a b", "rpoplpush K K", "brpoplpush K K 0",
+    "sdiff K K", "smismember K m", "zrange K 0 1", "zpopmin K", "incrbyfloat K 1", "psetex K 1 v", "pubsub channels", "slowlog get", "latency doctor",
     "setrange K 1 v", "getex K", "getex K persist", "lcs K K", "get", "config foo", "config", "nothing K",
 ]  # fmt: skip
 
@@ -37,7 +58,9 @@ def rule(choose):
         return "+" + choose.choice(["select", "get", "hget", "echo", "ping"]) + "|" + choose.choice(["0", "a", "A1", "1"])
     if kind < 0.9:
         return choose.choice(["~", "%R~", "%W~", "%RW~", "%r~"]) + choose.choice(PATTERNS)
-    return choose.choice(["allkeys", "resetkeys", "allcommands", "nocommands", "clearselectors", "on", "reset", "&a*"])
+    if kind < 0.95:
+        return "&" + choose.choice(CHANNELS)
+    return choose.choice(["allchannels", "resetchannels", "allkeys", "resetkeys", "allcommands", "nocommands", "clearselectors", "on", "reset"])
 
 
 def rules(choose):
@@ -51,24 +74,28 @@ def rules(choose):
 
 
 def request(choose):
-    return [choose.choice(KEYS) if word == "K" else word for word in choose.choice(REQUESTS_OF).split()]
+    names = {"K": KEYS, "C": CHANNELS}
+    return [choose.choice(names[word]) if word in names else word for word in choose.choice(REQUESTS_OF).split()]
+
+
+def decisions(side, user, requests):
+    side.send(b"".join(harness.encode("ACL", "DRYRUN", user, *words) for words in requests))
+    return [side.read() for _ in requests]
 
 
 @pytest.mark.parametrize("seed", [1, 2, random.SystemRandom().getrandbits(32)], ids=["1", "2", "random"])
 def test_decisions_are_the_peers(start, peer, seed):
     choose = random.Random(seed)
-    both = start().connect(), peer.connect()
-    for _ in range(USERS):
+    ours, theirs = start().connect(), peer.connect()
+    for _ in range(-(-DECISIONS // REQUESTS)):
         words = rules(choose)
-        said = []
         for word in ["reset", *words]:
-            said.append([side.call("ACL", "SETUSER", "u", *([word] if not word.startswith("(") else word.split())) for side in both])
-        assert all(ours == theirs for ours, theirs in said), (seed, words, said)
+            said = [side.call("ACL", "SETUSER", "u", *([word] if not word.startswith("(") else word.split())) for side in (ours, theirs)]
+            assert said[0] == said[1], (seed, words, word, said)
         # What is shown makes the same user again.
-        line = next(line for line in both[0].call("ACL", "LIST") if line.startswith(b"user u "))
-        both[0].call_ok("ACL", "SETUSER", "again", "reset", *line.split(b" ")[2:])
-        for _ in range(REQUESTS):
-            words_of_request = request(choose)
-            ours, theirs = (side.call("ACL", "DRYRUN", "u", *words_of_request) for side in both)
-            again = both[0].call("ACL", "DRYRUN", "again", *words_of_request)
-            assert ours == theirs == again, (seed, words, words_of_request, ours, theirs, again, line)
+        line = next(line for line in ours.call("ACL", "LIST") if line.startswith(b"user u "))
+        ours.call_ok("ACL", "SETUSER", "again", "reset", *line.split(b" ")[2:])
+        requests = [request(choose) for _ in range(REQUESTS)]
+        found = [decisions(*side, requests) for side in ((ours, "u"), (theirs, "u"), (ours, "again"))]
+        for words_of_request, *verdicts in zip(requests, *found):
+            assert verdicts[0] == verdicts[1] == verdicts[2], (seed, words, words_of_request, verdicts, line)

@@ -8,8 +8,9 @@
  *   acl_log.c    ACL LOG
  *   acl_file.c   users from the configuration and from the file of users, and back
  *
- * Decisions are prepared when a user is changed: a bit for each command says that it is allowed
- * whatever its arguments, and session->restricted says that there is anything to ask at all. */
+ * Decisions are prepared when a user is changed: a byte for each command says that it is allowed
+ * whatever its arguments, or if its one key is, and session->restricted says that there is anything
+ * to ask at all. */
 #ifndef REDSTART_ENGINE_ACL_H
 #define REDSTART_ENGINE_ACL_H
 

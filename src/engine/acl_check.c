@@ -71,15 +71,6 @@ static inline bool key_matches(const struct acl_pattern *pattern, struct bytes k
     return glob_match(bytes_make(pattern->text, pattern->size), key, false);
 }
 
-/* What has to be allowed of a key; 0: that it is named. */
-static inline uint32_t wanted_of(uint32_t key_flags) {
-    enum { CHANGES = COMMAND_KEY_INSERT | COMMAND_KEY_DELETE | COMMAND_KEY_UPDATE };
-    uint32_t wanted = 0;
-    if (key_flags & COMMAND_KEY_ACCESS) wanted |= ACL_READ;
-    if (key_flags & CHANGES) wanted |= ACL_WRITE;
-    return wanted;
-}
-
 static bool allows_key(const struct acl_patterns *patterns, struct bytes key, uint32_t wanted) {
     for (size_t i = 0; i < patterns->count; i++) {
         const struct acl_pattern *pattern = &patterns->items[i];
@@ -104,7 +95,7 @@ static bool keys_fit(const struct selector *selector, const struct command *comm
     }
     for (uint32_t i = 0; i < search->keys.count; i++) {
         const struct command_key *key = &search->keys.keys[i];
-        if (allows_key(&selector->keys, argv[key->position], wanted_of(key->flags))) continue;
+        if (allows_key(&selector->keys, argv[key->position], acl_wanted_of(key->flags))) continue;
         *position = key->position;
         return false;
     }
@@ -137,9 +128,8 @@ static enum acl_verdict judge(const struct selector *selector, const struct comm
     return ACL_ALLOWED;
 }
 
-enum acl_verdict acl_check(const struct user *user, const struct command *command,
-                           const struct bytes *argv, size_t argc, uint32_t *position) {
-    if (!user || acl_bit(user->freely, command->number)) return ACL_ALLOWED;
+static enum acl_verdict judge_all(const struct user *user, const struct command *command,
+                                  const struct bytes *argv, size_t argc, uint32_t *position) {
     struct key_search search;
     search.keys.keys = NULL;
     search.keys.count = search.keys.capacity = 0;
@@ -161,6 +151,16 @@ enum acl_verdict acl_check(const struct user *user, const struct command *comman
     if (search.keys.keys != NULL && search.keys.keys != search.keys.own)
         memory_free(search.keys.keys);
     return worst;
+}
+
+enum acl_verdict acl_check(const struct user *user, const struct command *command,
+                           const struct bytes *argv, size_t argc, uint32_t *position) {
+    uint8_t prepared = user ? user->prepared[command->number] : ACL_PREPARED_FREE;
+    if (prepared == ACL_PREPARED_FREE) return ACL_ALLOWED;
+    if (prepared >= ACL_PREPARED_KEY && argc > 1 &&
+        allows_key(&user->selectors[0].keys, argv[1], prepared - (uint32_t)ACL_PREPARED_KEY))
+        return ACL_ALLOWED;
+    return judge_all(user, command, argv, argc, position); /* also says what is wrong */
 }
 
 bool acl_reads_any_key(const struct user *user, const struct command *command) {

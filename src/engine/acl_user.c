@@ -84,7 +84,7 @@ struct user *user_open(const struct command_set *commands, struct bytes name, bo
     user->selectors = memory_alloc(sizeof *user->selectors);
     user->selector_count = 1;
     selector_init(&user->selectors[0], commands, all_channels);
-    user->freely = memory_alloc_zeroed(1, bits_size(commands));
+    user->prepared = memory_alloc_zeroed(1, commands->count);
     user_settle(user);
     return user;
 }
@@ -99,8 +99,7 @@ struct user *user_copy(const struct user *user) {
     copy->selectors = memory_alloc(user->selector_count * sizeof *copy->selectors);
     for (size_t i = 0; i < user->selector_count; i++)
         selector_copy(&user->selectors[i], &copy->selectors[i], size);
-    copy->freely = memory_alloc(size);
-    memcpy(copy->freely, user->freely, size);
+    copy->prepared = (uint8_t *)memory_copy(user->prepared, user->commands->count);
     return copy;
 }
 
@@ -110,7 +109,7 @@ void user_close(struct user *user) {
         selector_release(&user->selectors[i]);
     memory_free(user->selectors);
     memory_free(user->passwords);
-    memory_free(user->freely);
+    memory_free(user->prepared);
     memory_free(user->name);
     memory_free(user);
 }
@@ -134,15 +133,28 @@ static bool allows_freely(const struct selector *selector, const struct command 
     return selector->channels.all || !acl_command_channels(command, &channels);
 }
 
+/* Allowed by the selector if its first argument, which is its only key, is: GET and the like. */
+static uint8_t allows_by_key(const struct selector *selector, const struct command *command) {
+    struct acl_channels channels;
+    const struct command_key_spec *spec = command->key_specs;
+    if (!acl_bit(selector->allowed, command->number) || command->keys_function) return 0;
+    if (command->key_spec_count != 1 || spec->flags & COMMAND_KEY_NOT_KEY) return 0;
+    if (spec->begin != COMMAND_KEY_BEGIN_INDEX || spec->index != 1) return 0;
+    if (spec->find != COMMAND_KEY_FIND_RANGE || spec->last != 0) return 0;
+    if (acl_command_channels(command, &channels)) return 0;
+    return acl_prepared_key(acl_wanted_of(spec->flags));
+}
+
 void user_settle(struct user *user) {
-    memset(user->freely, 0, bits_size(user->commands));
     user->is_unrestricted = false;
     bool all = true;
     for (uint16_t i = 0; i < user->commands->count; i++) {
+        const struct command *command = &user->commands->commands[i];
         bool is_free = false;
         for (size_t s = 0; s < user->selector_count && !is_free; s++)
-            is_free = allows_freely(&user->selectors[s], &user->commands->commands[i]);
-        if (is_free) user->freely[i / 64] |= UINT64_C(1) << (i % 64);
+            is_free = allows_freely(&user->selectors[s], command);
+        user->prepared[i] =
+            is_free ? ACL_PREPARED_FREE : allows_by_key(&user->selectors[0], command);
         all &= is_free;
     }
     for (size_t s = 0; s < user->selector_count; s++)

@@ -5,7 +5,8 @@
  * selector keeps its rules twice: as a bit for each command, which is what requests are judged by,
  * and as the words that made it so, in their order, which is what people see and files keep.
  *
- *     user -> freely     a bit for each command: allowed whatever its arguments
+ *     user -> prepared   a byte for each command: allowed whatever its arguments, or if its one key
+ *                        is, or to be found out
  *          -> selectors  [0] the root, of the rules outside of parentheses
  *                            allowed    a bit for each command
  *                            first      "+select|0": this command with this first argument
@@ -17,12 +18,26 @@
 
 #include "base/bytes.h"
 #include "base/sha256.h"
+#include "engine/command.h"
 
 struct buffer;
-struct command;
-struct command_set;
 
 enum { ACL_READ = 1, ACL_WRITE = 2, ACL_READ_WRITE = 3 };
+
+/* What user_settle found out of a command. Behind the first two: ACL_READ and ACL_WRITE of its one
+ * key, the first argument, are what the root has to allow. */
+enum { ACL_PREPARED_NOT, ACL_PREPARED_FREE, ACL_PREPARED_KEY };
+static inline uint8_t acl_prepared_key(uint32_t wanted) {
+    return (uint8_t)(ACL_PREPARED_KEY + wanted);
+}
+/* What has to be allowed of a key; 0: that it is named. */
+static inline uint32_t acl_wanted_of(uint32_t key_flags) {
+    enum { CHANGES = COMMAND_KEY_INSERT | COMMAND_KEY_DELETE | COMMAND_KEY_UPDATE };
+    uint32_t wanted = 0;
+    if (key_flags & COMMAND_KEY_ACCESS) wanted |= ACL_READ;
+    if (key_flags & CHANGES) wanted |= ACL_WRITE;
+    return wanted;
+}
 
 struct acl_pattern {
     char *text;
@@ -66,7 +81,7 @@ struct user {
     size_t password_count;
     struct selector *selectors; /* at least one */
     size_t selector_count;
-    uint64_t *freely;
+    uint8_t *prepared;
     bool is_unrestricted; /* everything is allowed */
 };
 

@@ -60,6 +60,13 @@ static bool was_named(const struct config_statements *lines, size_t before, stru
     return false;
 }
 
+/* What begins like a password, or like nothing that is known (a password without its sign), stays
+ * out of the log. */
+static struct bytes rule_to_show(const struct acl_fault *fault) {
+    struct bytes rule = buffer_bytes(&fault->rule);
+    return rule.size > 0 && memchr("+-~%&(", rule.data[0], 6) ? rule : BYTES("*redacted*");
+}
+
 static bool read_statement(struct reading *reading, size_t index, char *error, size_t error_size) {
     const struct config_statements *lines = &reading->server->config->user;
     const struct config_list *line = &lines->items[index];
@@ -78,8 +85,7 @@ static bool read_statement(struct reading *reading, size_t index, char *error, s
     }
     struct user *user = reading_user(reading, name);
     if (acl_apply(reading->server, user, &line->items[1], line->count - 1, &fault)) return true;
-    bool is_secret = fault.rule.size > 0 && memchr("><#!", fault.rule.data[0], 4);
-    struct bytes rule = is_secret ? BYTES("*redacted*") : buffer_bytes(&fault.rule);
+    struct bytes rule = rule_to_show(&fault);
     snprintf(error, error_size, "Error loading ACL rule '%.*s' for the user named '%.*s': %s",
              shown(rule), rule.data, shown(name), name.data,
              fault.reason ? fault.reason : "Unmatched parenthesis in selector definition");
@@ -162,10 +168,10 @@ static void read_line(struct reading *reading, const struct line *line, bool *st
     struct acl_fault fault;
     struct user *user = reading_user(reading, name);
     if (acl_apply(reading->server, user, line->words + 2, line->count - 2, &fault)) return;
+    struct bytes rule = rule_to_show(&fault);
     if (fault.reason)
         buffer_append_format(error, "%s:%u: Error in applying operation '%.*s': %s. ", line->path,
-                             line->number, shown(buffer_bytes(&fault.rule)), fault.rule.data,
-                             fault.reason);
+                             line->number, shown(rule), rule.data, fault.reason);
     else
         buffer_append_format(error, "%s:%u: Unmatched parenthesis in selector definition.",
                              line->path, line->number);

@@ -123,21 +123,8 @@ static const char *apply_first(struct selector *selector, const struct command_s
     return NULL;
 }
 
-/* Commands of Redis that are not there: rules may name them, or a file of users made for it would
- * keep the server from starting. Kept as words, so that they are said again; there is nothing to
- * allow. */
-static bool is_absent(struct bytes name) {
-    static const char *const absent[] = {"asking",   "cluster",   "failover",       "migrate",
-                                         "module",   "psync",     "readonly",       "readwrite",
-                                         "replconf", "replicaof", "restore-asking", "role",
-                                         "slaveof",  "sync",      "wait",           "waitaof"};
-    const char *bar = memchr(name.data, '|', name.size);
-    struct bytes head = bytes_make(name.data, bar ? (size_t)(bar - name.data) : name.size);
-    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)
-        if (bytes_is(head, absent[i])) return true;
-    return false;
-}
-
+/* A command that is not there: kept as a word, so that it is said again; there is nothing to allow.
+ */
 static void apply_absent(struct selector *selector, struct bytes name, char sign) {
     char *lower = memory_copy(name.data, name.size);
     for (size_t i = 0; i < name.size; i++)
@@ -152,7 +139,7 @@ static const char *apply_name(struct selector *selector, const struct command_se
     const struct command *command = command_find_full(commands, name);
     if (command)
         apply_command(selector, command, rule.data[0]);
-    else if (is_absent(name))
+    else if (command_is_absent(name))
         apply_absent(selector, name, rule.data[0]);
     else if (rule.data[0] == '+' && memchr(name.data, '|', name.size))
         return apply_first(selector, commands, name);

@@ -199,6 +199,18 @@ bool command_keys_find(const struct command *command, const struct bytes *argv, 
     return command_keys_from_specs(command, argv, argc, keys);
 }
 
+bool command_is_absent(struct bytes name) {
+    static const char *const absent[] = {"asking",   "cluster",   "failover",       "migrate",
+                                         "module",   "psync",     "readonly",       "readwrite",
+                                         "replconf", "replicaof", "restore-asking", "role",
+                                         "slaveof",  "sync",      "wait",           "waitaof"};
+    const char *bar = name.size > 0 ? memchr(name.data, '|', name.size) : NULL;
+    struct bytes head = bytes_make(name.data, bar ? (size_t)(bar - name.data) : name.size);
+    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)
+        if (bytes_is(head, absent[i])) return true;
+    return false;
+}
+
 /* ---- names of flags ---- */
 
 static const char *const flag_names[] = {

@@ -284,6 +284,11 @@ bool command_keys_from_specs(const struct command *command, const struct bytes *
 void command_keys_add(struct command_keys *keys, size_t position, uint32_t flags);
 void command_keys_release(struct command_keys *keys);
 
+/* Does Redis have a command of this name ("cluster|info") which is not there? Users' rules and
+ * rename-command may name it, or configurations made for Redis would keep the server from starting.
+ */
+bool command_is_absent(struct bytes name);
+
 /* Names as COMMAND INFO shows them, by the number of the bit. */
 const char *command_flag_name(unsigned bit);
 const char *command_category_name(unsigned bit); /* without the '@' */

@@ -47,6 +47,19 @@ void config_fault_release(struct config_fault *fault) {
     buffer_release(&fault->text);
 }
 
+/* The line, but for what may be a secret: values of directives that have some or that nobody knows,
+ * and users. */
+static void append_line(struct buffer *out, struct bytes line) {
+    size_t size = 0;
+    while (size < line.size && !is_blank(line.data[size]))
+        size++;
+    const struct config_directive *directive = config_find(bytes_make(line.data, size));
+    bool is_open =
+        directive && !(directive->flags & SENSITIVE) && strcmp(directive->name, "user") != 0;
+    buffer_append(out, line.data, is_open ? line.size : size);
+    if (!is_open && size < line.size) buffer_append_text(out, " (redacted)");
+}
+
 void config_fault_describe(const struct config_fault *fault, struct buffer *out) {
     if (!fault->is_line) {
         buffer_append_text(out, "Fatal error, can't open config file '");
@@ -57,7 +70,7 @@ void config_fault_describe(const struct config_fault *fault, struct buffer *out)
     buffer_append_text(out, "\n*** FATAL CONFIG FILE ERROR (Redis " REDIS_VERSION ") ***\n");
     buffer_append_format(out, "Reading the configuration file, at line %" PRIu64 "\n>>> '",
                          fault->line);
-    buffer_append(out, fault->text.data, fault->text.size);
+    append_line(out, config_line_trim(buffer_bytes(&fault->text)));
     buffer_append_format(out, "'\n%s\n", fault->reason);
 }
 

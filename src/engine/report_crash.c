@@ -24,10 +24,12 @@ struct server_reporter {
     struct buffer text;
 };
 
-/* Commands whose arguments are secrets, or may be. */
-static bool is_secret(struct bytes name) {
+/* Commands whose arguments are secrets, or may be, whatever name they were given. */
+static bool is_secret(const struct command *command) {
     static const char *const secret[] = {"auth",    "hello",    "acl",       "config",
                                          "migrate", "sentinel", "replicaof", "slaveof"};
+    if (!command) return true;
+    struct bytes name = command->parent ? command->parent->name : command->name;
     for (size_t i = 0; i < sizeof secret / sizeof secret[0]; i++) {
         if (bytes_is(name, secret[i])) return true;
     }
@@ -57,7 +59,7 @@ static void append_request(const struct server *server, struct buffer *out) {
         return;
     }
     const struct request *request = &item->request;
-    bool hidden = server->config->hide_user_data_from_log || is_secret(request->arguments[0]);
+    bool hidden = server->config->hide_user_data_from_log || is_secret(item->command);
     uint32_t shown = request->count < ARGUMENTS_MAX ? request->count : ARGUMENTS_MAX;
     for (uint32_t i = 0; i < shown; i++) {
         struct bytes argument = request->arguments[i];

@@ -110,6 +110,7 @@ static bool rename_commands(struct server *server, char *error, size_t error_siz
     for (size_t i = 0; i < statements->count; i++) {
         struct bytes from = statements->items[i].items[0], to = statements->items[i].items[1];
         const struct command *command = server_find_command(server, from);
+        if (!command && to.size == 0 && command_is_absent(from)) continue;
         if (!command) {
             snprintf(error, error_size, "rename-command: no such command: '%s'", from.data);
             return false;

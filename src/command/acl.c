@@ -99,12 +99,12 @@ void command_acl_getuser(struct call *call) {
 
 void command_acl_setuser(struct call *call) {
     struct buffer error = {0};
+    for (uint32_t i = 2; i < call->argc; i++)
+        call_hide(call, i);
     if (!acl_name_valid(call->argv[2])) {
         call_error(call, "ERR Usernames can't contain spaces or null characters");
         return;
     }
-    for (uint32_t i = 2; i < call->argc; i++)
-        call_hide(call, i);
     buffer_append_text(&error, "ERR ");
     if (acl_set_user(call->server, call->argv[2], call->argv + 3, call->argc - 3, call->session,
                      &error))

@@ -30,13 +30,13 @@ static bool is_local(const struct call *call) {
 }
 
 void command_config_set(struct call *call) {
+    for (uint32_t i = 2; i + 1 < call->argc; i += 2) {
+        const struct config_directive *directive = config_find(call->argv[i]);
+        if (!directive || directive->flags & SENSITIVE) call_hide(call, i + 1);
+    }
     if (call->argc % 2 != 0) {
         call_error_syntax(call);
         return;
-    }
-    for (uint32_t i = 2; i < call->argc; i += 2) {
-        const struct config_directive *directive = config_find(call->argv[i]);
-        if (directive && directive->flags & SENSITIVE) call_hide(call, i + 1);
     }
     struct config_access access = {.is_local = is_local(call),
                                    .is_loading = call->server->loading != NULL};

@@ -47,17 +47,25 @@ void config_fault_release(struct config_fault *fault) {
     buffer_release(&fault->text);
 }
 
-/* The line, but for what may be a secret: values of directives that have some or that nobody knows,
- * and users. */
+/* May what stands behind this word be a secret? So it may behind one that nobody knows, if that
+ * looks like "requirepass" or "masterauth" written wrong. */
+static bool may_be_secret(struct bytes name) {
+    static const struct bytes hints[] = {{"pass", 4}, {"auth", 4}, {"user", 4}};
+    const struct config_directive *directive = config_find(name);
+    if (directive) return directive->flags & SENSITIVE || bytes_is(name, "user");
+    for (size_t at = 0; at + 4 <= name.size; at++)
+        for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
+            if (bytes_equal_ignore_case(bytes_make(name.data + at, 4), hints[i])) return true;
+    return false;
+}
+
 static void append_line(struct buffer *out, struct bytes line) {
     size_t size = 0;
     while (size < line.size && !is_blank(line.data[size]))
         size++;
-    const struct config_directive *directive = config_find(bytes_make(line.data, size));
-    bool is_open =
-        directive && !(directive->flags & SENSITIVE) && strcmp(directive->name, "user") != 0;
-    buffer_append(out, line.data, is_open ? line.size : size);
-    if (!is_open && size < line.size) buffer_append_text(out, " (redacted)");
+    bool hides = size < line.size && may_be_secret(bytes_make(line.data, size));
+    buffer_append(out, line.data, hides ? size : line.size);
+    if (hides) buffer_append_text(out, " (redacted)");
 }
 
 void config_fault_describe(const struct config_fault *fault, struct buffer *out) {

@@ -50,12 +50,13 @@ void config_fault_release(struct config_fault *fault) {
 /* May what stands behind this word be a secret? So it may behind one that nobody knows, if that
  * looks like "requirepass" or "masterauth" written wrong. */
 static bool may_be_secret(struct bytes name) {
-    static const struct bytes hints[] = {{"pass", 4}, {"auth", 4}, {"user", 4}};
+    static const struct bytes hints[] = {{"pas", 3}, {"aut", 3}, {"user", 4}};
     const struct config_directive *directive = config_find(name);
     if (directive) return directive->flags & SENSITIVE || bytes_is(name, "user");
-    for (size_t at = 0; at + 4 <= name.size; at++)
-        for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
-            if (bytes_equal_ignore_case(bytes_make(name.data + at, 4), hints[i])) return true;
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
+        for (size_t at = 0; at + hints[i].size <= name.size; at++)
+            if (bytes_equal_ignore_case(bytes_make(name.data + at, hints[i].size), hints[i]))
+                return true;
     return false;
 }
 

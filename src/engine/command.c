@@ -200,10 +200,8 @@ bool command_keys_find(const struct command *command, const struct bytes *argv, 
 }
 
 bool command_is_absent(struct bytes name) {
-    static const char *const absent[] = {"asking",   "cluster",   "failover",       "migrate",
-                                         "module",   "psync",     "readonly",       "readwrite",
-                                         "replconf", "replicaof", "restore-asking", "role",
-                                         "slaveof",  "sync",      "wait",           "waitaof"};
+    static const char *const absent[] = {"asking",   "cluster",   "migrate",       "module",
+                                         "readonly", "readwrite", "restore-asking"};
     const char *bar = name.size > 0 ? memchr(name.data, '|', name.size) : NULL;
     struct bytes head = bytes_make(name.data, bar ? (size_t)(bar - name.data) : name.size);
     for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++)

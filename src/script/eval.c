@@ -186,8 +186,25 @@ static bool memory_is_short(struct call *call) {
     return call->in_unit ? server->limit.is_reached : memory_limit_check(server);
 }
 
+/* A replica, or a primary that wants replicas, judges a script by what it says of itself, as it
+ * judges commands. */
+static bool refused_by_role(struct call *call, uint32_t flags) {
+    const struct server *server = call->server;
+    if (likely(!server->replication.may_refuse)) return false;
+    const struct command *command = call->command;
+    struct command judged = *command;
+    judged.flags &= ~(uint32_t)(COMMAND_WRITE | COMMAND_STALE);
+    if (!(flags & (SCRIPT_UNDECLARED | SCRIPT_NO_WRITES))) judged.flags |= COMMAND_WRITE;
+    if (flags & SCRIPT_ALLOW_STALE) judged.flags |= COMMAND_STALE;
+    call->command = &judged;
+    bool refused = server->replication.hooks->refuses(call);
+    call->command = command;
+    return refused;
+}
+
 bool script_may_run(struct call *call, uint32_t flags, bool read_only, bool *out_of_memory) {
     *out_of_memory = memory_is_short(call);
+    if (refused_by_role(call, flags)) return false;
     if (flags & SCRIPT_UNDECLARED) return true;
     if (*out_of_memory && !(flags & (SCRIPT_NO_WRITES | SCRIPT_ALLOW_OOM))) {
         call_error(call, "OOM command not allowed when used memory > 'maxmemory'.");

@@ -593,3 +593,36 @@ def test_nothing_is_evicted_under_a_script(start):
     for turn in range(200):
         assert isinstance(c.call("EVAL", script, "0", str(turn)), int)
     assert c.call("DBSIZE") < 20000 and int(server.info("stats")["evicted_keys"]) > 0
+
+
+# ---- on a replica
+
+READONLY = b"READONLY You can't write against a read only replica."
+MASTERDOWN = b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+ON_REPLICAS = [
+    # EVAL's script; what a replica whose primary is gone answers, serving stale data or not
+    ("return redis.call('get', 'k')", b"v", MASTERDOWN),
+    ("return 1", 1, MASTERDOWN),
+    ("return redis.pcall('set', 'k', 'x')", READONLY, MASTERDOWN),
+    ("#!lua\nreturn redis.call('get', 'k')", READONLY, READONLY),
+    ("#!lua flags=allow-stale\nreturn redis.call('get', 'k')", READONLY, READONLY),
+    ("#!lua flags=no-writes\nreturn redis.call('get', 'k')", b"v", MASTERDOWN),
+    ("#!lua flags=no-writes,allow-stale\nreturn redis.call('echo', 'k')", b"k", b"k"),
+    ("#!lua flags=no-writes,allow-stale\nreturn redis.pcall('set', 'k', 'x')", b"ERR Write commands", b"ERR Write commands"),
+]
+
+
+@pytest.mark.parametrize("stale", ["yes", "no"])
+def test_a_replica_judges_scripts_by_their_flags(start, stale):
+    c = start(replica_serve_stale_data=stale).connect()
+    c.call_ok("SET", "k", "v")
+    c.call("FUNCTION", "LOAD", "#!lua name=l\nlocal function f() return redis.call('get', 'k') end "
+           "redis.register_function('w', f) redis.register_function{function_name='r', callback=f, flags={'no-writes'}}")
+    c.call_ok("REPLICAOF", "127.0.0.1", "1")
+    for script, *replies in ON_REPLICAS:
+        reply = c.call("EVAL", script, "0")
+        expected = replies[stale == "no"]
+        assert reply == expected or (isinstance(reply, Error) and reply.startswith(expected)), (script, reply)
+    assert c.call("FCALL", "w", "0") == READONLY
+    assert c.call("FCALL", "r", "0") == (b"v" if stale == "yes" else MASTERDOWN)
+    assert c.call("FCALL_RO", "r", "0") == (b"v" if stale == "yes" else MASTERDOWN)

@@ -4,6 +4,9 @@
 #ifndef REDSTART_RDB_FORMAT_H
 #define REDSTART_RDB_FORMAT_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 enum {
     RDB_VERSION_MAX = 12, /* that we read */
     RDB_VERSION_MIN = 10, /* that we write: Redis 7.0 and later load it */
@@ -82,5 +85,20 @@ enum {
     RDB_WORD_DOUBLE = 4,
     RDB_WORD_STRING = 5,
 };
+
+/* Numbers of up to 8 bytes. */
+static inline uint64_t rdb_little_endian(const char *from, size_t size) {
+    uint64_t number = 0;
+    for (size_t i = size; i-- > 0;)
+        number = number << 8 | (uint8_t)from[i];
+    return number;
+}
+
+static inline uint64_t rdb_big_endian(const char *from, size_t size) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < size; i++)
+        number = number << 8 | (uint8_t)from[i];
+    return number;
+}
 
 #endif

@@ -25,20 +25,6 @@ bool rdb_input_fill(struct rdb_input *in, uint64_t size) {
 
 /* ---- numbers ---- */
 
-static uint64_t little_endian(const char *from, unsigned size) {
-    uint64_t number = 0;
-    for (unsigned i = size; i-- > 0;)
-        number = number << 8 | (uint8_t)from[i];
-    return number;
-}
-
-static uint64_t big_endian(const char *from, unsigned size) {
-    uint64_t number = 0;
-    for (unsigned i = 0; i < size; i++)
-        number = number << 8 | (uint8_t)from[i];
-    return number;
-}
-
 bool rdb_input_byte(struct rdb_input *in, uint8_t *out) {
     if (!rdb_input_need(in, 1)) return false;
     *out = (uint8_t)*in->at++;
@@ -54,14 +40,14 @@ bool rdb_input_raw(struct rdb_input *in, uint64_t size, struct bytes *out) {
 
 bool rdb_input_u32(struct rdb_input *in, uint32_t *out) {
     if (!rdb_input_need(in, 4)) return false;
-    *out = (uint32_t)little_endian(in->at, 4);
+    *out = (uint32_t)rdb_little_endian(in->at, 4);
     in->at += 4;
     return true;
 }
 
 bool rdb_input_u64(struct rdb_input *in, uint64_t *out) {
     if (!rdb_input_need(in, 8)) return false;
-    *out = little_endian(in->at, 8);
+    *out = rdb_little_endian(in->at, 8);
     in->at += 8;
     return true;
 }
@@ -106,7 +92,7 @@ static bool take_length(struct rdb_input *in, uint64_t *out, uint8_t *encoded) {
     if (first != RDB_LENGTH_32 && first != RDB_LENGTH_64) return rdb_input_fail(in, no_length);
     unsigned size = first == RDB_LENGTH_32 ? 4 : 8;
     if (!rdb_input_need(in, size)) return false;
-    *out = big_endian(in->at, size);
+    *out = rdb_big_endian(in->at, size);
     in->at += size;
     return true;
 }
@@ -126,7 +112,7 @@ static bool take_number(struct rdb_input *in, uint8_t encoded, struct buffer *ro
                         struct bytes *out) {
     unsigned size = 1u << (encoded - RDB_ENCODED_8);
     if (!rdb_input_need(in, size)) return false;
-    uint64_t bits = little_endian(in->at, size);
+    uint64_t bits = rdb_little_endian(in->at, size);
     int64_t number = size == 1 ? (int8_t)bits : size == 2 ? (int16_t)bits : (int32_t)bits;
     in->at += size;
     buffer_clear(room);

@@ -54,7 +54,7 @@ struct rdb_load_options {
     struct io *io;
     struct log *log; /* NULL: says nothing */
     struct keyspace *keyspace;
-    struct database *databases; /* where keys go; NULL: the keyspace's own */
+    struct database *databases;      /* where keys go; NULL: the keyspace's own */
     const struct rdb_limits *limits; /* borrowed while loading */
     int64_t now_ms;                  /* what ended before is left out; 0: nothing */
     bool checksums, merges;
@@ -92,14 +92,16 @@ struct rdb_load {
     uint64_t good; /* where the file could be cut: behind the last key that was read whole */
     uint8_t form;  /* of the last key: an enum rdb_form */
     uint64_t file_crc;
-    int64_t created_s; /* 0: not said */
-    uint64_t memory;   /* used-mem */
+    int64_t created_s;          /* 0: not said */
+    uint64_t memory;            /* used-mem */
     struct rdb_history history; /* where the dataset stands in its stream; empty id: not said */
     int io_error;
     enum rdb_load_failure failure;
     char error[256];
 };
 
+/* Does the file begin as one does? Of the append-only file's parts some do. */
+bool rdb_begins(struct io *io, const char *path);
 /* Open it and read its head. Failed: load->failure, load->error; a file that is not there is
  * io_error -ENOENT. To be ended by rdb_load_end in any case. */
 bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *options,

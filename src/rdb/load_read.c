@@ -82,6 +82,17 @@ static void fail_input(struct rdb_load *load) {
 
 /* ---- beginning ---- */
 
+static const char magic_word[] = {'R', 'E', 'D', 'I', 'S'};
+
+bool rdb_begins(struct io *io, const char *path) {
+    char word[sizeof magic_word];
+    io_file file = io->operations->open(io, path, IO_READ, 0);
+    if (file < 0) return false;
+    int64_t got = io->operations->read_at(io, file, word, sizeof word, 0);
+    io->operations->close(io, file);
+    return got == sizeof word && memcmp(word, magic_word, sizeof word) == 0;
+}
+
 static bool read_magic(struct rdb_load *load) {
     struct bytes magic;
     int64_t version = 0;
@@ -92,17 +103,17 @@ static bool read_magic(struct rdb_load *load) {
             fail_input(load);
         return false;
     }
-    if (memcmp(magic.data, "REDIS", 5) != 0) {
+    if (memcmp(magic.data, magic_word, sizeof magic_word) != 0) {
         rdb_load_fail(load, RDB_LOAD_NO_RDB, "it does not begin with REDIS");
         return false;
     }
-    for (int i = 5; i < RDB_MAGIC_SIZE; i++) {
+    for (size_t i = sizeof magic_word; i < RDB_MAGIC_SIZE; i++) {
         if (magic.data[i] < '0' || magic.data[i] > '9') version = INT32_MIN;
         version = version * 10 + (magic.data[i] - '0');
     }
     if (version < 1 || version > RDB_VERSION_MAX) {
         rdb_load_fail(load, RDB_LOAD_TOO_NEW, "");
-        snprintf(load->error, sizeof load->error, "%.4s", magic.data + 5);
+        snprintf(load->error, sizeof load->error, "%.4s", magic.data + sizeof magic_word);
         return false;
     }
     load->version = (uint32_t)version;

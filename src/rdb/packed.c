@@ -1,23 +1,10 @@
 /* packed.c: listpacks, ziplists and zipmaps from outside. */
 #include "rdb/packed.h"
 
+#include "rdb/format.h"
 #include "struct/listpack.h"
 
 enum { END = 255, BIG = 254, ZIPLIST_HEAD = 10, DIGITS_MAX = 20 };
-
-static uint64_t little_endian(const char *from, size_t size) {
-    uint64_t number = 0;
-    for (size_t i = size; i-- > 0;)
-        number = number << 8 | (uint8_t)from[i];
-    return number;
-}
-
-static uint64_t big_endian(const char *from, size_t size) {
-    uint64_t number = 0;
-    for (size_t i = 0; i < size; i++)
-        number = number << 8 | (uint8_t)from[i];
-    return number;
-}
 
 /* ---- ziplists ---- */
 
@@ -31,7 +18,7 @@ static bool ziplist_item(const char *from, size_t left, size_t *size, struct ite
         if (left < head) return false;
         data = head == 1   ? first
                : head == 2 ? (size_t)(first & 63) << 8 | (uint8_t)from[1]
-                           : (size_t)big_endian(from + 1, 4);
+                           : (size_t)rdb_big_endian(from + 1, 4);
         if (head == 5 && first != 0x80) return false;
         if (data > left - head) return false;
         *item = item_make(bytes_make(from + head, data));
@@ -53,7 +40,7 @@ static bool ziplist_item(const char *from, size_t left, size_t *size, struct ite
     }
     if (left < head + data) return false;
     uint64_t shift = 64 - 8 * data;
-    *item = item_integer((int64_t)(little_endian(from + head, data) << shift) >> shift);
+    *item = item_integer((int64_t)(rdb_little_endian(from + head, data) << shift) >> shift);
     *size = head + data;
     return true;
 }
@@ -66,7 +53,7 @@ static bool ziplist_entry(struct bytes bytes, size_t at, size_t previous, size_t
     if (said >= BIG) {
         head = 5;
         if (left < head) return false;
-        said = little_endian(bytes.data + at + 1, 4);
+        said = rdb_little_endian(bytes.data + at + 1, 4);
     }
     if (said != previous) return false;
     if (!ziplist_item(bytes.data + at + head, left - head, &data, item)) return false;
@@ -76,7 +63,8 @@ static bool ziplist_entry(struct bytes bytes, size_t at, size_t previous, size_t
 
 static bool ziplist_validate(struct bytes bytes, size_t *count) {
     struct item item;
-    if (bytes.size < ZIPLIST_HEAD + 1 || little_endian(bytes.data, 4) != bytes.size) return false;
+    if (bytes.size < ZIPLIST_HEAD + 1 || rdb_little_endian(bytes.data, 4) != bytes.size)
+        return false;
     size_t at = ZIPLIST_HEAD, previous = 0, last = ZIPLIST_HEAD;
     *count = 0;
     while (at < bytes.size && (uint8_t)bytes.data[at] != END) {
@@ -87,8 +75,8 @@ static bool ziplist_validate(struct bytes bytes, size_t *count) {
         previous = size;
         ++*count;
     }
-    uint64_t said = little_endian(bytes.data + 8, 2);
-    return at == bytes.size - 1 && little_endian(bytes.data + 4, 4) == last &&
+    uint64_t said = rdb_little_endian(bytes.data + 8, 2);
+    return at == bytes.size - 1 && rdb_little_endian(bytes.data + 4, 4) == last &&
            (said == UINT16_MAX || said == *count);
 }
 
@@ -108,7 +96,7 @@ static bool zipmap_size(struct bytes bytes, size_t *at, size_t *size) {
     *size = (uint8_t)bytes.data[(*at)++];
     if (*size < BIG) return true;
     if (*size == END || bytes.size - *at < 4) return false;
-    *size = (size_t)little_endian(bytes.data + *at, 4);
+    *size = (size_t)rdb_little_endian(bytes.data + *at, 4);
     *at += 4;
     return true;
 }

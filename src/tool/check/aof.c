@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "journal/manifest.h"
 #include "journal/replay.h"
+#include "rdb/load.h"
 #include "tool/check/rdb.h"
 #include "tool/common/files.h"
 #include "tool/common/log_folder.h"
@@ -229,20 +230,11 @@ static bool read_commands(struct examined *examined, bool *was_cut) {
     return is_good;
 }
 
-static bool begins_with_rdb(struct io *io, const char *path) {
-    char magic[5];
-    io_file file = io->operations->open(io, path, IO_READ, 0);
-    if (file < 0) return false;
-    int64_t got = io->operations->read_at(io, file, magic, sizeof magic, 0);
-    io->operations->close(io, file);
-    return got == sizeof magic && memcmp(magic, "REDIS", sizeof magic) == 0;
-}
-
 /* An RDB part first, if it has one. */
 static bool read_preamble(struct examined *examined) {
     struct check_rdb result;
     struct io *io = examined->options->io;
-    if (!begins_with_rdb(io, examined->path)) return true;
+    if (!rdb_begins(io, examined->path)) return true;
     check_rdb_file(io, examined->path, examined->shown, &result);
     if (!result.is_sound) {
         say("RDB preamble of AOF file is not sane, aborting.\n");
@@ -291,7 +283,7 @@ static bool examine_listed(const struct check_aof_options *options, const struct
     bool is_base = file->type == MANIFEST_BASE;
     if (is_base)
         say("Start to check BASE AOF (%s format).\n",
-            begins_with_rdb(options->io, path.data) ? "RDB" : "RESP");
+            rdb_begins(options->io, path.data) ? "RDB" : "RESP");
     bool is_good = examine(examined, is_base ? "BASE AOF" : "INCR AOF");
     memory_free(examined);
     buffer_release(&path);

@@ -721,7 +721,8 @@ static struct old_file *list_history(const struct aof *aof, size_t *count) {
     return old;
 }
 
-/* How many of the oldest go. */
+/* How many of the oldest go: those that are not needed since `since_ms`, and of the rest so many
+ * that what stays has at most `bytes_max` and begins with a base, unless all of it stays. */
 static size_t count_useless(const struct old_file *old, size_t count, int64_t since_ms,
                             uint64_t bytes_max) {
     size_t useless = 0;
@@ -734,11 +735,13 @@ static size_t count_useless(const struct old_file *old, size_t count, int64_t si
             useless = i;
             break;
         }
-    for (size_t i = count; i-- > useless;) {
-        bytes += old[i].size;
-        if (bytes > bytes_max) return i + 1;
-    }
-    return useless;
+    size_t kept = count;
+    while (kept > useless && old[kept - 1].size <= bytes_max - bytes)
+        bytes += old[--kept].size;
+    /* Increments are of no use without the base that they go on from. */
+    while (kept > useless && kept < count && !old[kept].is_base)
+        kept++;
+    return kept;
 }
 
 void aof_prune(struct aof *aof, int64_t since_ms, uint64_t bytes_max) {

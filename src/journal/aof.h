@@ -132,7 +132,8 @@ char *aof_next_base(const struct aof *aof, bool is_rdb);
  * that number. */
 void aof_set_base(struct aof *aof, bool is_rdb, uint64_t first_increment);
 /* What is history goes, but for what was changed at `since_ms` (of the wall clock) or later and
- * what a restore to that moment begins with, and but for the newest `bytes_max`. */
+ * what a restore to that moment begins with, as far as these have at most `bytes_max`: what then
+ * stays is the newest, and begins with a base. */
 void aof_prune(struct aof *aof, int64_t since_ms, uint64_t bytes_max);
 
 /* After every commit, and when aof_due_us has come: give work to the worker. */

@@ -1,6 +1,7 @@
 /* test_aof.c: what the append-only file's writer leaves on a simulated disk that is slow, full,
  * failing, or loses its power, read again as a start would read it. From seeds, printed. */
 #include "../base/cmocka_all.h"
+#include "base/memory.h"
 #include "io/simulation.h"
 #include "journal/aof.h"
 #include "journal/replay.h"
@@ -361,11 +362,81 @@ static void test_together(void **state) {
     free(world);
 }
 
+/* ---- what is kept ---- */
+
+/* A base of 500 bytes stands for all before, and an increment of about a thousand begins. */
+static void rewrite(struct world *world) {
+    char filling[500];
+    struct buffer path = {0};
+    memset(filling, '#', sizeof filling);
+    aof_roll(&world->aof);
+    uint64_t increment = aof_increment(&world->aof);
+    char *name = aof_next_base(&world->aof, false);
+    aof_path(&world->aof, name, &path);
+    io_file file =
+        world->host->operations->open(world->host, path.data, IO_WRITE | IO_CREATE, 0644);
+    assert_int_equal(world->host->operations->write(world->host, file, filling, sizeof filling),
+                     sizeof filling);
+    world->host->operations->close(world->host, file);
+    aof_set_base(&world->aof, false, increment);
+    for (int i = 0; i < 30; i++)
+        append_one(world);
+    await_sync(world);
+    simulation_run_for(world->simulation, 1000000);
+    buffer_release(&path);
+    memory_free(name);
+}
+
+/* What is left of history. */
+static void check_history(struct world *world, size_t bases, size_t increments) {
+    const struct manifest *manifest = &world->aof.manifest;
+    size_t found_bases = 0, found_increments = 0;
+    for (size_t i = 0; i < manifest->count; i++) {
+        const struct manifest_file *file = &manifest->files[i];
+        if (file->type != MANIFEST_HISTORY) continue;
+        bool is_base = strstr(file->name, ".base.") != NULL;
+        found_bases += is_base;
+        found_increments += !is_base;
+    }
+    assert_int_equal(found_bases, bases);
+    assert_int_equal(found_increments, increments);
+}
+
+/* Five bases, each with an increment; the last of them are not history. */
+static void test_retention(void **state) {
+    (void)state;
+    struct world *world = open_synced_world(3);
+    for (int i = 0; i < 5; i++)
+        rewrite(world);
+    uint64_t increment = 0;
+    for (size_t i = 0; i < world->aof.manifest.count; i++)
+        if (world->aof.manifest.files[i].type == MANIFEST_INCREMENT)
+            increment = (uint64_t)size_of(world, i);
+    uint64_t pair = increment + 500;
+    assert_in_range(increment, 1000, 10000);
+    check_history(world, 4, 5); /* the first increment has no base, as nothing was before it */
+    aof_prune(&world->aof, INT64_MIN, UINT64_MAX);
+    check_history(world, 4, 5);
+    aof_prune(&world->aof, INT64_MIN, 4 * pair + 100);
+    check_history(world, 4, 4);
+    aof_prune(&world->aof, INT64_MIN, 4 * pair - 100);
+    check_history(world, 3, 3);
+    aof_prune(&world->aof, INT64_MIN, 2 * pair + 10 + increment); /* one has lost its base */
+    check_history(world, 2, 2);
+    aof_prune(&world->aof, INT64_MIN, increment);
+    check_history(world, 0, 0);
+    await_sync(world);
+    end_world(world);
+    simulation_close(world->simulation);
+    free(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_power_failures),
         cmocka_unit_test(test_alone),
         cmocka_unit_test(test_together),
+        cmocka_unit_test(test_retention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

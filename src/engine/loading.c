@@ -228,6 +228,23 @@ static int cut(struct io *io, const char *path, uint64_t size) {
     return error;
 }
 
+/* Cut the present part behind what is good of it. */
+static enum state cut_at_good(struct loading *loading, const char *why) {
+    struct server *server = loading->server;
+    struct log *log = server->log;
+    const struct part *part = &loading->parts[loading->part];
+    unsigned long long good = loading->replay.good;
+    int error = cut(server->io, part->path, good);
+    if (error < 0) {
+        log_warning(log, "Error truncating the AOF file %s: %s", part->path, strerror(-error));
+        return FAILED;
+    }
+    log_warning(log, "Truncated the AOF file %s at offset %llu: %llu bytes less", part->path, good,
+                (unsigned long long)part->size - good);
+    log_warning(log, "AOF %s loaded anyway because %s", part->path, why);
+    return DONE;
+}
+
 /* The file ends in what a crash has left. */
 static enum state cut_tail(struct loading *loading) {
     struct server *server = loading->server;
@@ -252,15 +269,26 @@ static enum state cut_tail(struct loading *loading) {
                     path, good);
         return FAILED;
     }
-    int error = cut(server->io, path, loading->replay.good);
-    if (error < 0) {
-        log_warning(log, "Error truncating the AOF file %s: %s", path, strerror(-error));
-        return FAILED;
-    }
-    log_warning(log, "Truncated the AOF file %s at offset %llu: %llu bytes less", path, good,
-                (unsigned long long)loading->parts[loading->part].size - good);
-    log_warning(log, "AOF %s loaded anyway because aof-load-truncated is enabled", path);
-    return DONE;
+    return cut_at_good(loading, "aof-load-truncated is enabled");
+}
+
+/* What no crash of ours has left: it is cut only as far as the configuration lets it be. */
+static enum state cut_corrupt(struct loading *loading) {
+    const struct replay *replay = &loading->replay;
+    struct log *log = loading->server->log;
+    const struct part *part = &loading->parts[loading->part];
+    uint64_t most = (uint64_t)loading->server->config->aof_load_corrupt_tail_max_size;
+    uint64_t bad = part->size - replay->good;
+    log_warning(log, "Bad file format reading the append only file %s: %s", part->path,
+                replay->error);
+    if (is_last(loading) && bad <= most)
+        return cut_at_good(loading, "aof-load-corrupt-tail-max-size allows it");
+    log_warning(log,
+                "%llu bytes stand behind that place. Make a backup, then see what a repair would "
+                "drop with `redstart check aof`, and repair it with --fix, or set "
+                "aof-load-corrupt-tail-max-size.",
+                (unsigned long long)bad);
+    return FAILED;
 }
 
 static enum state step_commands(struct loading *loading) {
@@ -271,6 +299,7 @@ static enum state step_commands(struct loading *loading) {
     case REPLAY_MORE: return MORE;
     case REPLAY_DONE: return DONE;
     case REPLAY_TORN: return cut_tail(loading);
+    case REPLAY_CORRUPT: return cut_corrupt(loading);
     case REPLAY_ROTTEN:
         log_warning(server->log,
                     "Bad file format reading the append only file %s: %s. This is no crash's "
@@ -289,18 +318,9 @@ static enum state step_commands(struct loading *loading) {
 
 /* ---- the append-only file's parts ---- */
 
-static bool begins_as_rdb(struct io *io, const char *path) {
-    char magic[5];
-    io_file file = io->operations->open(io, path, IO_READ, 0);
-    if (file < 0) return false;
-    int64_t got = io->operations->read_at(io, file, magic, sizeof magic, 0);
-    io->operations->close(io, file);
-    return got == sizeof magic && memcmp(magic, "REDIS", sizeof magic) == 0;
-}
-
 static enum state begin_part(struct loading *loading) {
     const struct part *part = &loading->parts[loading->part];
-    if (!begins_as_rdb(loading->server->io, part->path)) return begin_commands(loading, 0);
+    if (!rdb_begins(loading->server->io, part->path)) return begin_commands(loading, 0);
     if (begin_rdb(loading, part->path)) return MORE;
     log_failure(loading);
     return FAILED;

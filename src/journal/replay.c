@@ -89,8 +89,9 @@ static bool skip_beginning(struct replay *replay, uint64_t skipped) {
 
 /* ---- the end ---- */
 
-/* What stands from `good` on is not whole. Is it a crash's leftover? */
-static enum replay_result judge_end(struct replay *replay, const char *what) {
+/* What stands from `good` on is not whole. Is it a crash's leftover? `is_short`: it would be good
+ * if only the file went on. */
+static enum replay_result judge_end(struct replay *replay, const char *what, bool is_short) {
     enum { OVERLAP = ANNOTATION_SIZE_MAX, BLOCK = 1 << 20 };
     if (replay->good < replay->stretch_end)
         return fail(replay, REPLAY_ROTTEN, "%s at offset %llu, in a stretch that is as announced",
@@ -112,7 +113,8 @@ static enum replay_result judge_end(struct replay *replay, const char *what) {
     if (was_safe)
         return fail(replay, REPLAY_ROTTEN, "%s at offset %llu, which was safe on disk once", what,
                     (unsigned long long)replay->good);
-    return fail(replay, REPLAY_TORN, "%s at offset %llu", what, (unsigned long long)replay->good);
+    return fail(replay, is_short || !replay->is_foreign ? REPLAY_TORN : REPLAY_CORRUPT,
+                "%s at offset %llu", what, (unsigned long long)replay->good);
 }
 
 /* ---- lines that begin with # ---- */
@@ -141,24 +143,26 @@ static enum replay_result take_line(struct replay *replay, void *context) {
     const char *end = memchr(rest.data, '\n', rest.size);
     if (!end) {
         if (rest.size < LINE_MAX_SIZE && read_more(replay)) return take_line(replay, context);
-        return judge_end(replay, "a line without end");
+        return judge_end(replay, "a line without end", true);
     }
     size_t size = (size_t)(end - rest.data) + 1;
     struct annotation annotation;
     if (annotation_parse(bytes_make(rest.data, size), &annotation)) {
         if (!stretch_is_sound(replay, &annotation, size))
-            return judge_end(replay, "a stretch that is not as it was announced");
+            return judge_end(replay, "a stretch that is not as it was announced", false);
         replay->last = annotation;
         replay->announced = true;
         replay->stretch_begin = replay->offset;
         replay->stretch_end = annotation.bytes ? replay->offset + size + annotation.bytes : 0;
     } else if (!is_text(bytes_make(rest.data, size)) ||
                (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0)) {
-        return judge_end(replay, "a damaged announcement");
+        return judge_end(replay, "a damaged announcement", false);
     }
     if (replay->see_line)
         replay->see_line(context, bytes_make(replay->input.data + replay->position, size));
     pass(replay, size);
+    /* An announcement belongs to its stretch. */
+    if (!replay->in_unit && replay->offset >= replay->stretch_end) replay->good = replay->offset;
     return REPLAY_DONE;
 }
 
@@ -206,18 +210,21 @@ static bool end_unit(struct replay *replay, replay_execute *execute, void *conte
 static enum replay_result take_request(struct replay *replay, struct request *request,
                                        replay_execute *execute, void *context) {
     bool good = true;
+    bool is_select = request->count == 2 && bytes_is(request->arguments[0], "select");
+    if (!is_select) replay->is_foreign = replay->offset > replay->stretch_end;
     replay->lines += 1 + 2 * (uint64_t)request->count;
     if (request->count == 0) {
         /* "*0": nothing */
         if (replay->in_unit) return REPLAY_MORE;
     } else if (request->count == 1 && bytes_is(request->arguments[0], "multi")) {
         request_release(request);
-        if (replay->in_unit) return judge_end(replay, "a unit inside a unit");
+        if (replay->in_unit) return judge_end(replay, "a unit inside a unit", false);
         replay->in_unit = true;
         return REPLAY_MORE;
     } else if (request->count == 1 && bytes_is(request->arguments[0], "exec")) {
         request_release(request);
-        if (!replay->in_unit) return judge_end(replay, "the end of a unit that has not begun");
+        if (!replay->in_unit)
+            return judge_end(replay, "the end of a unit that has not begun", false);
         good = end_unit(replay, execute, context);
     } else if (replay->in_unit) {
         hold(replay, request);
@@ -238,7 +245,7 @@ static enum replay_result take(struct replay *replay, replay_execute *execute, v
         if (rest.size == 0 && replay->parser.state == 0) {
             if (read_more(replay)) continue;
             if (replay->error[0]) return REPLAY_REFUSED;
-            return replay->in_unit ? judge_end(replay, "an unfinished unit") : REPLAY_DONE;
+            return replay->in_unit ? judge_end(replay, "an unfinished unit", true) : REPLAY_DONE;
         }
         if (replay->parser.state == 0 && rest.data[0] == '#') {
             enum replay_result result = take_line(replay, context);
@@ -246,18 +253,18 @@ static enum replay_result take(struct replay *replay, replay_execute *execute, v
             continue;
         }
         if (replay->parser.state == 0 && rest.data[0] != '*')
-            return judge_end(replay, "no command");
+            return judge_end(replay, "no command", false);
         struct request request;
         size_t consumed = 0;
         const char *error;
         enum request_result result = request_parse(&replay->parser, rest, &limits, &replay->arena,
                                                    &request, &consumed, &error);
-        if (result == REQUEST_ERROR) return judge_end(replay, error);
+        if (result == REQUEST_ERROR) return judge_end(replay, error, false);
         pass(replay, consumed);
         if (result == REQUEST_READY) return take_request(replay, &request, execute, context);
         if (!read_more(replay)) {
             if (replay->error[0]) return REPLAY_REFUSED;
-            return judge_end(replay, "an unfinished command");
+            return judge_end(replay, "an unfinished command", true);
         }
     }
 }

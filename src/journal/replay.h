@@ -10,6 +10,8 @@
  *              of these: a crash's leftovers, which may be cut
  *     rotten   the same, but it was safe on disk once: cutting there would lose what was safe; or
  *              it is inside of a stretch that is as it was announced, which no crash leaves
+ *     corrupt  commands that nobody announced, and then what is no command: another server's file,
+ *              of which nobody knows how much behind that place was good
  *     refused  a command could not be run, or the file not be read */
 #ifndef REDSTART_JOURNAL_REPLAY_H
 #define REDSTART_JOURNAL_REPLAY_H
@@ -19,7 +21,14 @@
 #include "journal/annotation.h"
 #include "resp/request.h"
 
-enum replay_result { REPLAY_MORE, REPLAY_DONE, REPLAY_TORN, REPLAY_ROTTEN, REPLAY_REFUSED };
+enum replay_result {
+    REPLAY_MORE,
+    REPLAY_DONE,
+    REPLAY_TORN,
+    REPLAY_ROTTEN,
+    REPLAY_CORRUPT,
+    REPLAY_REFUSED,
+};
 
 /* Run one. False, and why in `error`: it cannot be. May take the request's blobs. */
 typedef bool replay_execute(void *context, struct request *request, char *error, size_t error_size);
@@ -34,7 +43,8 @@ struct replay {
     uint64_t commands;
     uint64_t
         lines; /* of the protocol: sizes and arguments alike, without those that begin with # */
-    bool announced; /* at least one stretch was */
+    bool announced;  /* at least one stretch was */
+    bool is_foreign; /* the last command was not; our own files have only SELECT so */
     struct annotation last;
     uint64_t stretch_begin, stretch_end; /* in the file, of `last` with its line; 0: none */
     char error[256];                     /* what is wrong */

@@ -332,6 +332,25 @@ def test_rot_ends_the_start(start):
     assert bytes(whole) == file.read_bytes()
 
 
+def test_garbage_in_another_servers_file(start, tmp_path):
+    """Nobody knows how much behind it was good: nothing is cut unless the configuration says how much may be."""
+    good = b"".join(harness.encode("SET", f"key:{i}", i) for i in range(10))
+    bad = b"garbage\r\n" + b"".join(harness.encode("SET", f"key:{i}", i) for i in range(10, 20))
+    file = tmp_path / "appendonly.aof"
+    file.write_bytes(good + bad)
+    one = start(wait=False, dir=str(tmp_path), **ON)
+    assert one.wait() == 1
+    assert "Bad file format reading the append only file" in one.log()
+    taken = tmp_path / "appendonlydir" / "appendonly.aof"
+    assert taken.read_bytes() == good + bad
+    two = start(wait=False, dir=str(tmp_path), **{**ON, "aof-load-corrupt-tail-max-size": len(bad) - 1})
+    assert two.wait() == 1
+    assert taken.read_bytes() == good + bad
+    three = start(dir=str(tmp_path), **{**ON, "aof-load-corrupt-tail-max-size": len(bad)})
+    assert three.connect().call("DBSIZE") == 10
+    assert taken.read_bytes() == good
+
+
 def test_missing_file_ends_the_start(start):
     server = small(start)
     increment(server).unlink()

@@ -207,7 +207,8 @@ static bool conclude_file(struct reading *reading, enum replay_result result) {
     const struct moment *until = &plan->wanted->until;
     bool is_there = until->kind == MOMENT_OFFSET && reading->has_offset &&
                     reading->offset >= until->offset && replay->good >= replay->stretch_end;
-    if (is_there || (result == REPLAY_TORN && is_last)) {
+    bool is_tail = result == REPLAY_TORN || result == REPLAY_CORRUPT;
+    if (is_there || (is_tail && is_last)) {
         struct plan_place place = place_at(reading, replay->good);
         stop(reading, &place);
         return true;
@@ -215,7 +216,7 @@ static bool conclude_file(struct reading *reading, enum replay_result result) {
     return fail(plan,
                 "%s is damaged before that moment: %s%s. `redstart check aof` tells more; an "
                 "earlier moment can be restored",
-                name, replay->error, result == REPLAY_TORN ? ", and it is not the last file" : "");
+                name, replay->error, is_tail ? ", and it is not the last file" : "");
 }
 
 static bool read_increment(struct reading *reading) {

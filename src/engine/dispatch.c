@@ -282,13 +282,15 @@ static void note_refusal(struct call *call) {
         transaction_spoil(session);
 }
 
-static void answer(struct call *call, const struct command *container) {
-    if (likely(!refused(call, container))) {
-        call->session->last_executed = call->command;
-        run_first(call);
-    } else {
+/* False when it was refused. */
+static bool answer(struct call *call, const struct command *container) {
+    if (unlikely(refused(call, container))) {
         note_refusal(call);
+        return false;
     }
+    call->session->last_executed = call->command;
+    run_first(call);
+    return true;
 }
 
 static void queue(struct call *call, const struct command *container) {
@@ -321,8 +323,8 @@ static void answer_unusual(struct call *call, const struct command *container) {
     if (session->flags & SESSION_MULTI && !runs) {
         queue(call, container);
     } else {
-        answer(call, container);
-        if (session->flags & SESSION_TRACKING && !call->failed) tracking_note(call);
+        bool ran = answer(call, container);
+        if (session->flags & SESSION_TRACKING && ran) tracking_note(call);
     }
     if (session->flags & SESSION_TRACKING) tracking_end_request(session, call->command);
     session_unmute(session);
@@ -338,7 +340,7 @@ void dispatch_in_unit(struct call *call) {
         call->server->command_statistics[call->command->number].rejected++;
     } else {
         run_first(call);
-        if (unlikely(session->flags & SESSION_TRACKING) && !call->failed) tracking_note(call);
+        if (unlikely(session->flags & SESSION_TRACKING)) tracking_note(call);
     }
     if (mutes) session_unmute(session);
 }

@@ -138,8 +138,9 @@ class Events(Differential):
                 self.report("      " + " ".join(quote(part)[:80] for part in event[1:]))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def command_line(kind, text):
+    """What the words say, for this kind of differential test; the exit code."""
+    parser = argparse.ArgumentParser(description=text.split("\n")[0])
     parser.add_argument("--seed", type=int, default=None, help="a number; printed, random without it")
     parser.add_argument("--commands", type=int, default=100_000)
     parser.add_argument("--round", type=int, default=0, help="the first round of the seed")
@@ -149,13 +150,13 @@ def main():
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().getrandbits(32)
     print(f"seed {seed}", flush=True)
-    events = Events(seed, options.ours, options.peer, lambda text: print(text, flush=True))
+    test = kind(seed, options.ours, options.peer, lambda text: print(text, flush=True))
     try:
-        found = events.run(options.commands, options.round, options.differences)
+        found = test.run(options.commands, options.round, options.differences)
     finally:
-        events.close()
-    sys.exit(1 if found else 0)
+        test.close()
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command_line(Events, __doc__))

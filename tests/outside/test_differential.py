@@ -9,6 +9,7 @@ import threading
 import differential
 import events
 import pytest
+import tracking
 
 import harness
 
@@ -43,6 +44,17 @@ def test_keyspace_events_are_those_of_the_peer(seed):
     test = events.Events(seed, words(harness.ours_command()), words(harness.peer_command()), report=lines.append)
     try:
         differences = test.run(20_000)
+    finally:
+        test.close()
+    assert not differences, "\n".join(lines)
+
+
+@pytest.mark.parametrize("seed", [1, random.SystemRandom().getrandbits(32)], ids=["1", "random"])
+def test_trackers_are_told_of_the_same_keys_as_the_peer_s(seed):
+    lines = []
+    test = tracking.Tracking(seed, words(harness.ours_command()), words(harness.peer_command()), report=lines.append)
+    try:
+        differences = test.run(15_000)
     finally:
         test.close()
     assert not differences, "\n".join(lines)
@@ -127,3 +139,28 @@ def test_data_that_no_reply_shows_is_compared(start):
     differences, text = run(proxy.target, words(harness.peer_command()), 3, 20_000, ["strings"])
     assert differences and differences[0].kind == "state" and differences[0].reproduced
     assert len(differences[0].history) <= 2, text
+
+
+def test_a_message_to_a_tracker_that_is_lost_is_found(start):
+    server = start(command=harness.peer_command())
+    lost = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$2\r\nk1\r\n"
+    proxy = FaultyProxy(server, None, lambda data: data.replace(lost, b""))
+    proxy.start()
+    lines = []
+    test = tracking.Tracking(3, proxy.target, words(harness.peer_command()), report=lines.append)
+    try:
+        assert test.run(20_000), "nothing was found"
+    finally:
+        test.close()
+
+
+def test_an_event_that_is_lost_is_found(start):
+    server = start(command=harness.peer_command())
+    proxy = FaultyProxy(server, None, lambda data: data.replace(b":expire\r\n", b":expirx\r\n"))
+    proxy.start()
+    lines = []
+    test = events.Events(3, proxy.target, words(harness.peer_command()), report=lines.append)
+    try:
+        assert test.run(20_000), "nothing was found"
+    finally:
+        test.close()

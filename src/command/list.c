@@ -364,10 +364,11 @@ void command_ltrim(struct call *call) {
         struct list_limits limits = list_limits_of(call);
         uint64_t length = list_count(list), first;
         uint64_t count = cut_range(start, stop, length, &first);
-        if (count == 0) first = length;
-        if (first + count < length)
+        edit.removes = count == 0;
+        if (count > 0) {
             list_remove(list, &limits, first + count, length - first - count);
-        if (first > 0) list_remove(list, &limits, 0, first);
+            list_remove(list, &limits, 0, first);
+        }
         call->changes += length - count > 0 ? length - count - 1 : 0;
     }
     edit_end(&edit);

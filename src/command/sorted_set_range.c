@@ -245,7 +245,8 @@ static void remove_range(struct call *call, enum range_by by, const char *event)
     if (!parse_bounds(call, 2, &range)) return;
     if (!call_edit(call, 1, VALUE_SORTED_SET, &edit)) return;
     struct sorted_set_span span = span_of(&range, zset_of(&edit));
-    sorted_set_remove_span(zset_of(&edit), &span);
+    edit.removes = span.count == sorted_set_count(zset_of(&edit));
+    if (!edit.removes) sorted_set_remove_span(zset_of(&edit), &span);
     if (span.count > 0)
         zset_end_changed(call, &edit, event);
     else

@@ -74,6 +74,11 @@ static void store_object(struct database *db, const struct key *key, struct spot
 
 /* ---- edits ---- */
 
+/* Is there nothing to be kept? */
+static bool is_gone(const struct edit *edit) {
+    return edit->removes || (object_count(edit->object) == 0 && edit->object->type != VALUE_STREAM);
+}
+
 static void begin_block(struct edit *edit, struct keyspace *keyspace, const struct entry *entry) {
     struct object *object = &edit->room.object;
     object_init(object, entry_type(entry), &keyspace->world);
@@ -111,6 +116,7 @@ void edit_begin(struct edit *edit, struct database *db, const struct key *key,
     edit->spot = *spot;
     edit->version = db->store->version;
     edit->was_absent = spot->entry == NULL;
+    edit->removes = false;
     if (edit->was_absent) {
         edit->object = &edit->room.object;
         object_init(edit->object, type, &keyspace->world);
@@ -126,7 +132,7 @@ void edit_begin(struct edit *edit, struct database *db, const struct key *key,
 
 static void end_absent(struct edit *edit, struct keyspace *keyspace) {
     struct object *object = edit->object;
-    if (object_count(object) == 0 && object->type != VALUE_STREAM) {
+    if (is_gone(edit)) {
         if (!object_is_flat(object))
             object_class_of((enum value_type)object->type)->release(object);
     } else {
@@ -137,7 +143,7 @@ static void end_absent(struct edit *edit, struct keyspace *keyspace) {
 
 static void end_block(struct edit *edit, struct keyspace *keyspace) {
     struct object *object = edit->object;
-    if (object_count(object) == 0) {
+    if (is_gone(edit)) {
         if (!object_is_flat(object))
             object_class_of((enum value_type)object->type)->release(object);
         database_remove(edit->db, &edit->spot);
@@ -153,7 +159,7 @@ static void end_object(struct edit *edit, struct keyspace *keyspace) {
     struct entry *entry = edit->spot.entry;
     if (!object_is_flat(object)) buffer_release(&object->flat); /* it became a structure */
     store->outside_bytes += object_bytes(object);
-    if (object_count(object) == 0 && object->type != VALUE_STREAM) {
+    if (is_gone(edit)) {
         database_remove(edit->db, &edit->spot);
         return;
     }

@@ -27,6 +27,8 @@ struct edit {
     struct spot spot;
     uint64_t version; /* of the store, as of `spot` */
     bool was_absent;
+    bool removes; /* set it when nothing is to be left: edit_end then removes the key as DEL would,
+                     and a worker frees what is large; no need to empty the object */
     union object_room room;
 };
 

@@ -2,6 +2,9 @@
  * hold, when they end, and every sum that the databases keep. */
 #include "model.h"
 
+#include "keyspace/edit.h"
+#include "value/list.h"
+
 #include <stdlib.h>
 
 /* Disposal by the engine goes through a hook: here it is done at once, and counted. */
@@ -25,6 +28,46 @@ static void test_random_changes(void **state) {
     }
     model_check(&m);
     assert_true(m.sweeps_due > 0 && disposed > 0);
+    keyspace_release(&m.keyspace);
+    model_close(&m);
+}
+
+/* An edit that leaves nothing removes the key, whatever is in the object: what is large is disposed
+ * of as a whole, small and new things are freed at once. */
+static void test_edit_removes(void **state) {
+    (void)state;
+    static const int sizes[] = {0, 1, 100, 200000};
+    const struct list_limits limits = {-2};
+    struct model m;
+    size_t disposed = 0;
+    model_open(&m, 1);
+    m.keyspace.dispose = dispose_now;
+    m.keyspace.dispose_context = &disposed;
+    struct database *db = &m.keyspace.databases[0];
+    struct key key = key_make(&m.keyspace, BYTES("list"));
+    for (int round = 0; round < 8; round++) {
+        int size = sizes[round / 2];
+        bool stored_before = round % 2; /* else all is one edit */
+        struct spot spot = database_locate(db, &key);
+        struct edit edit;
+        edit_begin(&edit, db, &key, &spot, VALUE_LIST);
+        for (int i = 0; i < size; i++) {
+            struct item item = item_integer(i);
+            list_push((struct list *)edit.object, &limits, &item, false);
+        }
+        if (stored_before) {
+            edit_end(&edit);
+            spot = database_locate(db, &key);
+            assert_true((spot.entry != NULL) == (size > 0));
+            edit_begin(&edit, db, &key, &spot, VALUE_LIST);
+        }
+        edit.removes = true;
+        edit_end(&edit);
+        assert_null(edit.spot.entry);
+        assert_null(database_locate(db, &key).entry);
+        assert_int_equal(db->store->outside_bytes, 0);
+    }
+    assert_int_equal(disposed, 1);
     keyspace_release(&m.keyspace);
     model_close(&m);
 }
@@ -123,9 +166,8 @@ static void test_random_key(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_changes),
-        cmocka_unit_test(test_nothing_left),
-        cmocka_unit_test(test_every_length),
+        cmocka_unit_test(test_random_changes), cmocka_unit_test(test_edit_removes),
+        cmocka_unit_test(test_nothing_left),   cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_random_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -532,6 +532,11 @@ static void close_loading(struct loading *loading) {
     memory_free(loading);
 }
 
+static void complete(struct server *server) {
+    loading_end(server);
+    replication_start(server);
+}
+
 bool loading_begin(struct server *server) {
     struct loading *loading = open_loading(server);
     server->loading = loading;
@@ -540,7 +545,8 @@ bool loading_begin(struct server *server) {
     if (server->config->appendonly) state = begin_log(loading);
     if (state == DONE) state = begin_dump(loading);
     if (state == DONE) state = begin_appending(loading);
-    if (state != MORE) loading_end(server);
+    if (state == DONE) complete(server);
+    if (state == FAILED) loading_end(server);
     return state != FAILED;
 }
 
@@ -632,8 +638,10 @@ void loading_step(struct server *server) {
     if (state == FAILED) {
         server->exit_code = 1;
         server->stopped = true;
+        loading_end(server);
+    } else {
+        complete(server);
     }
-    loading_end(server);
 }
 
 bool loading_waits(const struct server *server) {

@@ -54,6 +54,10 @@ void replication_loaded(struct server *server) {
     if (server->replication.is_loaded && !follows) replication_begin_epoch(server);
 }
 
+void replication_start(struct server *server) {
+    if (server->replication.host) server->replication.hooks->start(server);
+}
+
 void replication_count(struct server *server) {
     struct replication *replication = &server->replication;
     if (!journal_active(&server->journal) && !replication->is_loaded && !replication->is_replica)

@@ -22,6 +22,8 @@ struct session;
 enum { REPLICATION_ID_SIZE = 40 }; /* hexadecimal digits */
 
 struct replication_hooks {
+    /* The dataset of the server's own files is there, and nobody has changed it yet. */
+    void (*start)(struct server *server);
     /* Once a turn, behind the batches, when it is due or was asked for. */
     void (*step)(struct server *server);
     /* The socket of a session with SESSION_RAW is ready (enum of io.h). */
@@ -73,6 +75,8 @@ void replication_set_id(struct server *server, const char *id);
 void replication_continue(struct server *server, const struct rdb_history *history);
 /* All is loaded: who follows nobody goes on under an id of its own. */
 void replication_loaded(struct server *server);
+/* Nothing is to be loaded any more: whoever replicates may begin. */
+void replication_start(struct server *server);
 /* Changes are counted from now on: call it before the journal gets a reader. If they were not until
  * now, the dataset stands nowhere in the history that there was. */
 void replication_count(struct server *server);

@@ -56,7 +56,8 @@ struct rdb_load_options {
     struct keyspace *keyspace;
     struct database *databases;      /* where keys go; NULL: the keyspace's own */
     const struct rdb_limits *limits; /* borrowed while loading */
-    int64_t now_ms;                  /* what ended before is left out; 0: nothing */
+    int64_t now_ms;                  /* what ended before is left out, if the file stands in no
+                                      * history; 0: nothing is */
     bool checksums, merges;
     bool uses_worker; /* not with `watch` */
 };

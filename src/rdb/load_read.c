@@ -149,9 +149,14 @@ bool rdb_load_open(struct rdb_load *load, const char *path) {
 
 /* ---- what stands between the keys ---- */
 
-static void read_history(struct rdb_history *history, struct bytes name, struct bytes value) {
-    if (bytes_is(name, "repl-id") && value.size == sizeof history->id - 1)
+/* Where others may read on from, what ended is ended in the stream and not here: else they would
+ * keep it. */
+static void read_history(struct rdb_load *load, struct bytes name, struct bytes value) {
+    struct rdb_history *history = &load->history;
+    if (bytes_is(name, "repl-id") && value.size == sizeof history->id - 1) {
         memcpy(history->id, value.data, value.size);
+        if (!load->options.watch) load->options.now_ms = load->reader.now_ms = 0;
+    }
     if (bytes_is(name, "repl-offset")) number_parse_u64(value, &history->offset);
     if (bytes_is(name, "repl-stream-db")) number_parse_i64(value, &history->database);
 }
@@ -169,7 +174,7 @@ static bool read_aux(struct rdb_load *load, struct rdb_batch *batch) {
                  value.data);
     if (bytes_is(name, "ctime")) number_parse_i64(value, &load->created_s);
     if (bytes_is(name, "used-mem")) number_parse_u64(value, &load->memory);
-    read_history(&load->history, name, value);
+    read_history(load, name, value);
     if (watch && watch->aux) watch->aux(watch->context, name, value);
     return true;
 }

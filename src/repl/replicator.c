@@ -8,6 +8,19 @@
 #include "repl/history.h"
 #include "repl/transfer.h"
 
+/* Follow who the configuration says, and let replicas come back. */
+static void start(struct server *server) {
+    struct replicator *host = replicator_of(server);
+    const struct config_replicaof *primary = &server->config->replicaof;
+    if (primary->host.size > 0) {
+        host->link.has_history = server->replication.is_loaded || journal_active(&server->journal);
+        role_follow(server, primary->host.data, (uint16_t)primary->port);
+    } else if (server->replication.second_id[0]) {
+        primary_open_backlog(server); /* replicas may come back */
+    }
+    primary_judge(server);
+}
+
 static void step(struct server *server) {
     server->replication.wanted = false;
     server->replication.due_us = INT64_MAX;
@@ -39,6 +52,7 @@ static void close_host(struct server *server) {
 }
 
 static const struct replication_hooks hooks = {
+    .start = start,
     .step = step,
     .event = link_event,
     .apply = link_apply,
@@ -75,16 +89,4 @@ void replicator_attach(struct server *server) {
         server->journal.follows = true;
         server->log->role = 'S';
     }
-}
-
-void replicator_start(struct server *server) {
-    struct replicator *host = replicator_of(server);
-    const struct config_replicaof *primary = &server->config->replicaof;
-    if (primary->host.size > 0) {
-        host->link.has_history = server->replication.is_loaded || journal_active(&server->journal);
-        role_follow(server, primary->host.data, (uint16_t)primary->port);
-    } else if (server->replication.second_id[0]) {
-        primary_open_backlog(server); /* replicas may come back */
-    }
-    primary_judge(server);
 }

@@ -27,8 +27,6 @@ struct replicator {
 
 /* The server can replicate from now on. It is detached when it closes. */
 void replicator_attach(struct server *server);
-/* The dataset is loaded: follow who the configuration says, and let replicas come back. */
-void replicator_start(struct server *server);
 
 static inline struct replicator *replicator_of(const struct server *server) {
     return server->replication.host;

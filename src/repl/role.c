@@ -45,15 +45,22 @@ void role_follow(struct server *server, const char *host, uint16_t port) {
 
 void role_lead(struct server *server) {
     struct replication *replication = &server->replication;
+    bool has_history = replicator_of(server)->link.has_history;
     if (!replication->is_replica) return;
     journal_commit(&server->journal);
     link_follow(server, NULL, 0);
+    if (has_history) primary_open_backlog(server); /* from here on changes are counted */
     amend(server, NULL, 0);
     replication->is_replica = false;
     server->journal.follows = false;
     server->log->role = 'M';
-    replication_begin_epoch(server);
     primary_drop_replicas(server);
+    if (!has_history) { /* what is there is of no history that anybody could read on */
+        replication_forget(server);
+        primary_judge(server);
+        return;
+    }
+    replication_begin_epoch(server);
     primary_judge(server);
     log_notice(server->log,
                "Setting secondary replication ID to %s, valid up to offset: %llu. New replication "

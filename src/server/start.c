@@ -358,7 +358,6 @@ static bool load(struct start *start) {
     while (server->loading && !server->stopped)
         server_turn(server);
     if (server->stopped) return false;
-    replicator_start(server);
     log_ready(start);
     tell_supervisor(start, "STATUS=Ready to accept connections\nREADY=1");
     return true;

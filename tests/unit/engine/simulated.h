@@ -38,11 +38,9 @@ static inline void simulated_turn(void *server) {
     server_turn(server);
 }
 
-/* On port 6379 of the host of that name, with these commands. */
-static inline void simulated_start_with(struct simulated *s, struct simulation *simulation,
-                                        const char *name, int64_t maxclients, int64_t timeout_s,
-                                        const struct command_set *commands) {
-    char error[256] = "";
+/* A world and a configuration, for a server on port 6379 of the host of that name. */
+static inline void simulated_configure(struct simulated *s, struct simulation *simulation,
+                                       const char *name) {
     *s = (struct simulated){.io = simulation_host(simulation, name), .config = config_open()};
     s->log = (struct log){.level = LOG_NOTHING,
                           .role = 'M',
@@ -51,12 +49,24 @@ static inline void simulated_start_with(struct simulated *s, struct simulation *
                           .write = simulated_log,
                           .context = s->io};
     s->config->protected_mode = false;
-    s->config->maxclients = (typeof(s->config->maxclients))maxclients;
-    s->config->timeout = (typeof(s->config->timeout))timeout_s;
+}
+
+/* It has these commands, and listens; nobody gives it turns yet. */
+static inline void simulated_open(struct simulated *s, const struct command_set *commands) {
+    char error[256] = "";
     struct server_options options = {s->io, s->config, &s->log, commands};
     s->server = server_open(&options, error, sizeof error);
     INVARIANT(s->server != NULL);
     INVARIANT(server_listen(s->server, error, sizeof error));
+}
+
+static inline void simulated_start_with(struct simulated *s, struct simulation *simulation,
+                                        const char *name, int64_t maxclients, int64_t timeout_s,
+                                        const struct command_set *commands) {
+    simulated_configure(s, simulation, name);
+    s->config->maxclients = (typeof(s->config->maxclients))maxclients;
+    s->config->timeout = (typeof(s->config->timeout))timeout_s;
+    simulated_open(s, commands);
     simulation_set_turn(s->io, simulated_turn, s->server);
 }
 

@@ -15,12 +15,18 @@ struct client {
     char text[256]; /* of the last reply, cut */
 };
 
-static inline void client_open(struct client *c, struct simulation *simulation,
-                               const char *server) {
+/* False: the host cannot be reached. */
+static inline bool client_try_open(struct client *c, struct simulation *simulation,
+                                   const char *server) {
     *c = (struct client){.simulation = simulation, .io = simulation_host(simulation, "client")};
     c->socket = c->io->operations->connect_tcp(
         c->io, simulation_address(simulation_host(simulation, server)), 6379, NULL);
-    assert_true(c->socket >= 0);
+    return c->socket >= 0;
+}
+
+static inline void client_open(struct client *c, struct simulation *simulation,
+                               const char *server) {
+    assert_true(client_try_open(c, simulation, server));
     simulation_run_for(simulation, 1000);
 }
 
@@ -30,17 +36,35 @@ static inline void client_close(struct client *c) {
     answer_release(&c->answer);
 }
 
-static inline bool client_has_reply(struct client *c) {
+enum client_news { CLIENT_NOTHING, CLIENT_REPLY, CLIENT_GONE };
+
+static inline enum client_news client_hear(struct client *c) {
     enum { SIZE = 65536 };
     int64_t got = io_receive(c->io, c->socket, buffer_reserve(&c->in, SIZE), SIZE);
-    assert_true(got > 0 || got == -EAGAIN);
     if (got > 0) c->in.size += (size_t)got;
     int64_t size = answer_parse(&c->answer, buffer_bytes(&c->in));
     assert_true(size >= 0);
-    if (size == 0) return false;
+    if (size == 0) return got > 0 || got == -EAGAIN ? CLIENT_NOTHING : CLIENT_GONE;
     struct bytes text = c->answer.nodes[0].text;
     snprintf(c->text, sizeof c->text, "%.*s", (int)text.size, text.data ? text.data : "");
     buffer_consume(&c->in, (size_t)size);
+    return CLIENT_REPLY;
+}
+
+static inline bool client_has_reply(struct client *c) {
+    enum client_news news = client_hear(c);
+    assert_true(news != CLIENT_GONE);
+    return news == CLIENT_REPLY;
+}
+
+/* False: the connection is broken. */
+static inline bool client_try_send(struct client *c, struct bytes bytes) {
+    while (bytes.size > 0) {
+        int64_t sent = io_send(c->io, c->socket, &bytes, 1);
+        if (sent < 0 && sent != -EAGAIN) return false;
+        if (sent > 0) bytes = bytes_make(bytes.data + sent, bytes.size - (size_t)sent);
+        simulation_run_for(c->simulation, 10);
+    }
     return true;
 }
 
@@ -52,13 +76,7 @@ __attribute__((format(printf, 2, 3))) static inline void client_send(struct clie
     va_start(arguments, format);
     int size = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    struct bytes bytes = bytes_make(line, (size_t)size);
-    while (bytes.size > 0) {
-        int64_t sent = io_send(c->io, c->socket, &bytes, 1);
-        assert_true(sent >= 0 || sent == -EAGAIN);
-        if (sent > 0) bytes = bytes_make(bytes.data + sent, bytes.size - (size_t)sent);
-        simulation_run_for(c->simulation, 10);
-    }
+    assert_true(client_try_send(c, bytes_make(line, (size_t)size)));
 }
 
 /* An inline command; the reply's text. */

@@ -28,7 +28,7 @@ struct host {
     struct simulated server;
     bool is_up;
     /* The configuration file. */
-    bool appends, loads_aside;
+    bool appends, loads_aside, sends_files;
     enum config_fsync policy;
     uint64_t backlog_size;
     int64_t to_ack;
@@ -90,6 +90,18 @@ static inline void hosts_describe(const struct hosts *hosts) {
             simulation_now_us(hosts->simulation));
     for (int i = 0; i < hosts->count; i++)
         host_describe(&hosts->of[i]);
+}
+
+/* A broken invariant says of which seed. */
+static inline void hosts_write_more(void *hosts, void (*print)(const char *text)) {
+    (void)print;
+    hosts_describe(hosts);
+}
+
+static inline void hosts_report(struct hosts *hosts) {
+    static struct invariant_reporter reporter = {.write_more = hosts_write_more, .fd = -1};
+    reporter.context = hosts;
+    invariant_set_reporter(hosts ? &reporter : NULL);
 }
 
 /* ---- places ---- */
@@ -177,6 +189,7 @@ static inline void host_configure(struct host *host) {
     config->aof_timestamp_enabled = true;
     config->repl_backlog_size = host->backlog_size;
     config->repl_diskless_load = host->loads_aside ? DISKLESS_LOAD_SWAPDB : DISKLESS_LOAD_DISABLED;
+    config->repl_diskless_sync = !host->sends_files;
     config->repl_timeout = 5;
     config->repl_ping_replica_period = 1;
     config->propagation_error_behavior = PROPAGATION_PANIC;
@@ -247,6 +260,7 @@ static inline void hosts_open(struct hosts *hosts, uint64_t seed, int count, boo
     *hosts = (struct hosts){
         .seed = seed, .simulation = simulation_open(seed), .count = count, .says = says};
     hosts->places = calloc(PLACES, sizeof *hosts->places);
+    hosts_report(hosts);
     for (int i = 0; i < count; i++) {
         struct host *host = &hosts->of[i];
         *host = (struct host){.all = hosts, .backlog_size = 1 << 20, .primary = i > 0 ? 0 : -1};
@@ -259,6 +273,7 @@ static inline void hosts_open(struct hosts *hosts, uint64_t seed, int count, boo
 static inline void hosts_close(struct hosts *hosts) {
     for (int i = 0; i < hosts->count; i++)
         if (hosts->of[i].is_up) simulated_stop(&hosts->of[i].server);
+    hosts_report(NULL);
     simulation_close(hosts->simulation);
     free(hosts->places);
 }

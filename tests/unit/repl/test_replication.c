@@ -34,7 +34,7 @@ struct world {
     struct mortal mortals[MORTALS];
     int mortal_count;
     bool has_clock_errors; /* and then nothing is said of mortals */
-    int64_t cut_chance;
+    bool is_bulky;         /* more is written than memory keeps of the stream */
 };
 
 static uint64_t below(struct world *w, uint64_t limit) {
@@ -51,7 +51,7 @@ static struct host *any_host(struct world *w) {
 
 /* ---- commands ---- */
 
-/* In a form: k, m a key; v a value; n a number; t a time in milliseconds. */
+/* In a form: k, m a key; v a value; n a number; t a time in milliseconds; b thousands of bytes. */
 static const char *const forms[] = {
     "SET k v",
     "SET k v PX t",
@@ -163,19 +163,24 @@ static const char *const forms[] = {
 static const char *const rare_forms[] = {"FLUSHDB", "FLUSHALL ASYNC", "SWAPDB 0 1", "SWAPDB 1 2",
                                          "FLUSHALL"};
 
-enum { LINE_SIZE = 2048 };
+static const char *const bulky_forms[] = {"SET k b", "GETSET k b", "APPEND k b", "HSET k v b",
+                                          "SADD k b"};
+
+enum { LINE_SIZE = 8192, BULK_SIZE = 5000 };
 
 static size_t put_line(struct world *w, char *out, const char *form) {
     size_t size = 0;
     const char *end = form + strlen(form);
     for (const char *p = form; p < end; p++) {
         bool alone = (p == form || p[-1] == ' ' || p[-1] == '#') && (p + 1 == end || p[1] == ' ');
-        char word[64] = {*p, 0};
+        char word[BULK_SIZE + 64] = {*p, 0};
         unsigned long long small = below(w, 6);
         if (alone && (*p == 'k' || *p == 'm'))
             snprintf(word, sizeof word, "k%llu", (unsigned long long)below(w, KEYS));
         else if (alone && *p == 'v')
             snprintf(word, sizeof word, chance(w, 20) ? "v%050llu" : "v%llu", small);
+        else if (alone && *p == 'b')
+            snprintf(word, sizeof word, "%0*llu", BULK_SIZE, small);
         else if (alone && *p == 'n')
             snprintf(word, sizeof word, "%llu", small);
         else if (alone && *p == 't')
@@ -188,6 +193,8 @@ static size_t put_line(struct world *w, char *out, const char *form) {
 static size_t put_any(struct world *w, char *out) {
     if (chance(w, 150))
         return put_line(w, out, rare_forms[below(w, sizeof rare_forms / sizeof *rare_forms)]);
+    if (w->is_bulky && chance(w, 3))
+        return put_line(w, out, bulky_forms[below(w, sizeof bulky_forms / sizeof *bulky_forms)]);
     return put_line(w, out, forms[below(w, sizeof forms / sizeof *forms)]);
 }
 
@@ -454,6 +461,7 @@ static void choose_configuration(struct world *w) {
         host->appends = chance(w, 2);
         host->policy = (enum config_fsync)below(w, 3);
         host->loads_aside = chance(w, 2);
+        host->sends_files = chance(w, 4);
         host->backlog_size = chance(w, 2) ? 16384 : 1 << 20;
         if (i > 1 && chance(w, 3)) host->primary = i - 1; /* a replica's replica */
         host_boot(host);
@@ -467,6 +475,7 @@ static void live(uint64_t seed) {
     hosts_open(&w->hosts, seed, 3 + (int)(seed % 2), says);
     w->hosts.checks_often = true;
     w->has_clock_errors = chance(w, 3);
+    w->is_bulky = chance(w, 3);
     for (int i = 0; i < USERS; i++)
         w->users[i].host = -1;
     choose_configuration(w);

@@ -632,7 +632,8 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     aof->submitted_us = now_us - AOF_GATHER_US;
     aof->is_reading = true;
     aof->awaits_base = anew;
-    if (is_new && aof->journal->follows) add_job(aof)->database = aof->journal->database;
+    /* Also in a file that goes on: what it began with may have been torn off. */
+    if (aof->journal->follows) add_job(aof)->database = aof->journal->database;
     if (aof->id_is_new) add_job(aof)->announces = true;
     aof->id_is_new = false;
     move_horizon(aof);

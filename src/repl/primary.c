@@ -587,6 +587,18 @@ static void judge_time(struct server *server, uint64_t kept) {
     log_broken(server, primary->is_broken);
 }
 
+/* This server is none that promises any more: what nobody has acknowledged may be gone, and who
+ * waits for a reply that shows it is told nothing. */
+static void close_unkept(struct server *server) {
+    uint64_t kept = server->journal.promised[JOURNAL_ON_REPLICAS];
+    for (uint32_t i = 0; i < server->session_count; i++) {
+        struct session *session = server->sessions[i];
+        if (session->depends_on > kept &&
+            !(session->flags & (SESSION_REPLICATION | SESSION_INTERNAL)))
+            session_close_later(session);
+    }
+}
+
 static void judge_promise(struct server *server) {
     struct primary *primary = primary_of(server);
     struct journal *journal = &server->journal;
@@ -606,6 +618,7 @@ static void judge_promise(struct server *server) {
         primary->is_broken = false;
         primary->behind_since_us = 0;
     }
+    if (server->replication.promises && server->replication.is_replica) close_unkept(server);
     server->replication.promises = promises;
     journal_promise(journal, JOURNAL_ON_REPLICAS, now, promises);
     if (now != before) turn_horizon_moved(server);

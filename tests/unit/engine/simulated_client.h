@@ -57,9 +57,11 @@ static inline bool client_has_reply(struct client *c) {
     return news == CLIENT_REPLY;
 }
 
-/* False: the connection is broken. */
+/* False: the connection is broken, or takes nothing for too long. */
 static inline bool client_try_send(struct client *c, struct bytes bytes) {
+    int64_t end = simulation_now_us(c->simulation) + PATIENCE_US;
     while (bytes.size > 0) {
+        if (simulation_now_us(c->simulation) > end) return false;
         int64_t sent = io_send(c->io, c->socket, &bytes, 1);
         if (sent < 0 && sent != -EAGAIN) return false;
         if (sent > 0) bytes = bytes_make(bytes.data + sent, bytes.size - (size_t)sent);

@@ -47,16 +47,22 @@ void waiting_init(struct waiting *waiting, const struct hash_secret *secret) {
     name_table_init(&waiting->keys, secret, sizeof(struct waiting_key));
 }
 
-void waiting_release(struct waiting *waiting) {
-    INVARIANT(waiting->count == 0 && waiting->heap_count == 0);
-    name_table_release(&waiting->keys);
-    memory_free(waiting->heap);
-}
-
 /* Nobody stands in its line: forget it, unless it is yet to be looked at. */
 static void drop_key(struct waiting *waiting, struct waiting_key *key) {
     if (key->first || key->is_ready || key == waiting->serving) return;
     name_table_remove(&waiting->keys, key);
+}
+
+void waiting_release(struct waiting *waiting) {
+    INVARIANT(waiting->count == 0 && waiting->heap_count == 0);
+    while (waiting->ready_first) { /* changed, and not looked at any more */
+        struct waiting_key *key = waiting->ready_first;
+        waiting->ready_first = key->ready_next;
+        key->is_ready = false;
+        drop_key(waiting, key);
+    }
+    name_table_release(&waiting->keys);
+    memory_free(waiting->heap);
 }
 
 /* ---- deadlines ---- */

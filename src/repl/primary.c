@@ -174,18 +174,23 @@ uint32_t primary_count(const struct server *server) {
     return count;
 }
 
+/* Has it a say in what is acknowledged? */
+static bool counts(const struct replica *replica) {
+    return replica->state == REPLICA_ONLINE && !replica->is_succeeded;
+}
+
 uint32_t primary_good(const struct server *server) {
     int64_t lag_ms = server->config->min_replicas_max_lag * 1000;
     uint32_t count = 0;
     for (const struct replica *r = primary_of(server)->replicas; r; r = r->next)
-        count += r->state == REPLICA_ONLINE && server->monotonic_ms - r->acknowledged_ms <= lag_ms;
+        count += counts(r) && server->monotonic_ms - r->acknowledged_ms <= lag_ms;
     return count;
 }
 
 uint32_t primary_acknowledged(const struct server *server, uint64_t offset, bool on_disk) {
     uint32_t count = 0;
     for (const struct replica *r = primary_of(server)->replicas; r; r = r->next)
-        count += r->state == REPLICA_ONLINE && (on_disk ? r->on_disk : r->acknowledged) >= offset;
+        count += counts(r) && (on_disk ? r->on_disk : r->acknowledged) >= offset;
     return count;
 }
 
@@ -274,10 +279,24 @@ void primary_replconf(struct call *call) {
 
 /* ---- PSYNC ---- */
 
+/* A connection may live on for a while after the server at its other end has died and come again.
+ * Servers are told apart by what they say of themselves: address and port. */
+static void succeed(const struct replica *replica) {
+    char address[IO_ADDRESS_TEXT_MAX], other[IO_ADDRESS_TEXT_MAX];
+    if (replica->port == 0) return;
+    replica_address(replica, address);
+    for (struct replica *r = primary_of(replica->session->server)->replicas; r; r = r->next) {
+        if (r == replica || r->port != replica->port) continue;
+        replica_address(r, other);
+        r->is_succeeded |= strcmp(other, address) == 0;
+    }
+}
+
 static void become_replica(struct replica *replica) {
     struct session *session = replica->session;
     struct server *server = session->server;
     session->class = SESSION_CLASS_REPLICA;
+    succeed(replica);
     replica->acknowledged_ms = server->monotonic_ms;
     replica->waits_since_us = server->monotonic_us;
     if (server->config->repl_disable_tcp_nodelay)
@@ -544,9 +563,9 @@ static uint64_t acknowledged_by(const struct primary *primary, int64_t wanted) {
     uint64_t best = 0;
     for (const struct replica *one = primary->replicas; one; one = one->next) {
         int64_t count = 0;
-        if (one->state != REPLICA_ONLINE || one->acknowledged <= best) continue;
+        if (!counts(one) || one->acknowledged <= best) continue;
         for (const struct replica *r = primary->replicas; r; r = r->next)
-            count += r->state == REPLICA_ONLINE && r->acknowledged >= one->acknowledged;
+            count += counts(r) && r->acknowledged >= one->acknowledged;
         if (count >= wanted) best = one->acknowledged;
     }
     return best;

@@ -45,6 +45,7 @@ struct replica {
     struct transfer *transfer; /* it is part of; NULL: none */
     struct history *history;   /* being read back for it; NULL: none */
     struct output later;
+    bool is_succeeded; /* the same server has come again since: this connection counts no more */
     bool has_acknowledged;
     uint64_t acknowledged;   /* offset */
     uint64_t on_disk;        /* acknowledged as such */

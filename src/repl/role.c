@@ -293,6 +293,8 @@ bool failover_take(struct call *call) {
     struct server *server = call->server;
     if (!call_argument_is(call, 3, "failover")) return true;
     if (!server->replication.is_replica) {
+        /* It asks once more: that this server has taken over did not reach it. */
+        if (bytes_is(call->argv[1], server->replication.second_id)) return true;
         call_error(call, "ERR PSYNC FAILOVER can't be sent to a master.");
         return false;
     }

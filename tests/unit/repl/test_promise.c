@@ -209,7 +209,9 @@ static void wait_for_all(struct world *w) {
 /* Said until it is so. NULL: nobody. */
 static void order(struct world *w, struct host *host, const struct host *primary) {
     enum { TIMES = 200 };
+    host->primary = primary ? (int)(primary - w->hosts.of) : -1;
     for (int i = 0; i < TIMES; i++) {
+        if (!host->is_up) return; /* it reads its configuration file when it comes */
         const struct server *server = host->server.server;
         bool follows =
             server->replication.is_replica &&
@@ -290,6 +292,7 @@ static void hand_over(struct world *w) {
     struct hosts *hosts = &w->hosts;
     int leaders = 0, leader = -1, pending = 1;
     host_tell(&hosts->of[w->primary], "FAILOVER TIMEOUT 2000\r\n");
+    listen_for(w, 500000);
     for (int i = 0; i < WAITS_MAX && pending; i++) {
         listen_for(w, 10000);
         if (i == 100) {

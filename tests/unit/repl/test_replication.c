@@ -503,7 +503,7 @@ static void test_lives(void **state) {
 }
 
 int main(int argc, char **argv) {
-    seeds = simulated_seeds(argc, argv, 100);
+    seeds = simulated_seeds(argc, argv, 300);
     says = hosts_option(argc, argv, "--log");
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_lives)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,11 +206,26 @@ static bool end_unit(struct replay *replay, replay_execute *execute, void *conte
     return true;
 }
 
+static bool has_zero(struct bytes word) {
+    return memchr(word.data, 0, word.size) != NULL;
+}
+
+/* What a crash leaves of a selection, which no stretch announces, may go on with zeros. */
+static bool is_leftover(const struct replay *replay, const struct request *request,
+                        bool is_select) {
+    return replay->offset > replay->stretch_end && request->count > 0 &&
+           (has_zero(request->arguments[0]) || (is_select && has_zero(request->arguments[1])));
+}
+
 /* One whole request. */
 static enum replay_result take_request(struct replay *replay, struct request *request,
                                        replay_execute *execute, void *context) {
     bool good = true;
     bool is_select = request->count == 2 && bytes_is(request->arguments[0], "select");
+    if (is_leftover(replay, request, is_select)) {
+        request_release(request);
+        return judge_end(replay, "zeros in a command's name", false);
+    }
     if (!is_select) replay->is_foreign = replay->offset > replay->stretch_end;
     replay->lines += 1 + 2 * (uint64_t)request->count;
     if (request->count == 0) {

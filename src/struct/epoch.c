@@ -1,7 +1,7 @@
 /* epoch.c: births, deaths and the views between them.
  *
- * Owns the limbo: a queue of retired nodes, in blocks of records. A record remembers the epoch in
- * which its node died; views that were open then have smaller names, views opened later greater or
+ * Owns the limbo: a queue of retired nodes, in blocks of records. A block remembers the epoch in
+ * which its nodes died; views that were open then have smaller names, views opened later greater or
  * equal ones. As deaths only grow along the queue, and views leave, the head of the queue alone
  * decides: whatever the oldest open view cannot have seen alive may go.
  *
@@ -10,19 +10,27 @@
 #include "struct/epoch.h"
 #include "base/memory.h"
 
-enum { LIMBO_BLOCK_RECORDS = 102 }; /* a block is just under 4 KiB */
+enum { LIMBO_BLOCK_RECORDS = 244, LIMBO_KINDS = 8 }; /* a block is just under 4 KiB */
 
-struct epoch_limbo_record {
+/* Who releases such nodes; few are in use at a time. */
+struct epoch_limbo_kind {
     epoch_release *release;
     void *owner;
+};
+
+/* Small: while everything is overwritten under a view, there are as many of these as entries. */
+struct epoch_limbo_record {
     uint64_t node;
-    size_t size;
-    uint32_t died;
+    uint32_t size; /* at most; what is larger is told as that */
+    uint32_t kind;
 };
 
 struct epoch_limbo_block {
     struct epoch_limbo_block *next;
+    uint32_t died;       /* all of its nodes */
     uint32_t begin, end; /* records [begin, end) wait */
+    uint32_t kind_count;
+    struct epoch_limbo_kind kinds[LIMBO_KINDS];
     struct epoch_limbo_record records[LIMBO_BLOCK_RECORDS];
 };
 
@@ -81,14 +89,37 @@ bool epochs_drain(struct epochs *e, size_t budget) {
         if (block == NULL || block->begin == block->end) return true;
         /* A copy: what is released may retire more, and the block may go. */
         struct epoch_limbo_record record = block->records[block->begin];
-        if (limbo_waits(e, record.died)) return true;
+        struct epoch_limbo_kind kind = block->kinds[record.kind];
+        if (limbo_waits(e, block->died)) return true;
         if (budget == 0) return false;
         block->begin++;
         e->limbo_count--;
         e->limbo_bytes -= record.size;
         limbo_advance(e);
-        record.release(record.owner, record.node);
+        kind.release(kind.owner, record.node);
     }
+}
+
+static struct epoch_limbo_block *add_block(struct epochs *e) {
+    struct epoch_limbo_block *block = memory_alloc(sizeof(*block));
+    block->next = NULL;
+    block->begin = block->end = 0;
+    if (e->last == NULL)
+        e->first = block;
+    else
+        e->last->next = block;
+    return e->last = block;
+}
+
+/* Which of the block's kinds it is; LIMBO_KINDS: there is no room for one more. */
+static uint32_t find_kind(struct epoch_limbo_block *block, epoch_release *release, void *owner) {
+    uint32_t i = 0;
+    while (i < block->kind_count &&
+           (block->kinds[i].release != release || block->kinds[i].owner != owner))
+        i++;
+    if (i == block->kind_count && i < LIMBO_KINDS)
+        block->kinds[block->kind_count++] = (struct epoch_limbo_kind){release, owner};
+    return i;
 }
 
 void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64_t node,
@@ -98,18 +129,20 @@ void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64
         release(owner, node);
         return;
     }
-    if (e->last == NULL || e->last->end == LIMBO_BLOCK_RECORDS) {
-        struct epoch_limbo_block *block = memory_alloc(sizeof(*block));
-        block->next = NULL;
-        block->begin = block->end = 0;
-        if (e->last == NULL)
-            e->first = block;
-        else
-            e->last->next = block;
-        e->last = block;
+    struct epoch_limbo_block *block = e->last;
+    uint32_t kind = LIMBO_KINDS;
+    bool goes_on =
+        block && block->end > 0 && block->end < LIMBO_BLOCK_RECORDS && block->died == e->now;
+    if (goes_on) kind = find_kind(block, release, owner);
+    if (kind == LIMBO_KINDS) {
+        if (!block || block->end > 0) block = add_block(e);
+        block->died = e->now;
+        block->kind_count = 0;
+        kind = find_kind(block, release, owner);
     }
-    e->last->records[e->last->end++] = (struct epoch_limbo_record){
-        .release = release, .owner = owner, .node = node, .size = size, .died = e->now};
+    uint32_t told = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+    block->records[block->end++] =
+        (struct epoch_limbo_record){.node = node, .size = told, .kind = kind};
     e->limbo_count++;
-    e->limbo_bytes += size;
+    e->limbo_bytes += told;
 }

@@ -223,10 +223,10 @@ struct server *server_open(const struct server_options *options, char *error, si
 
 void server_close(struct server *server) {
     if (server->replication.host) server->replication.hooks->close(server);
+    loading_end(server); /* which has a session of its own */
     while (server->session_count > 0)
         session_close(server->sessions[server->session_count - 1]);
     server_close_listeners(server);
-    loading_end(server);
     saving_cancel(server);
     appending_close(server);
     server->io->operations->finish_work(server->io);

@@ -331,6 +331,13 @@ static inline void hosts_settle(struct hosts *hosts, int primary) {
     fail_msg("seed %" PRIu64 ": they do not come together", hosts->seed);
 }
 
+/* A seed that found a bug. Only as long as the test draws the same numbers does it live the same
+ * life: who changes that puts the bug in again and looks for another seed. */
+struct hosts_found {
+    uint64_t seed;
+    const char *bug;
+};
+
 static inline bool hosts_option(int argc, char **argv, const char *name) {
     for (int i = 1; i + 1 < argc; i += 2)
         if (strcmp(argv[i], name) == 0) return strtoull(argv[i + 1], NULL, 10) != 0;

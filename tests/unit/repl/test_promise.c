@@ -377,6 +377,18 @@ static void live(uint64_t seed) {
     free(w);
 }
 
+static const struct hosts_found found[] = {
+    {1, "a primary that was made a replica let replies leave that nobody had acknowledged"},
+    {36, "the answer to a hand-over was lost, and both led"},
+    {402, "a replica that came again was counted twice"},
+};
+
+static void test_found(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++)
+        live(found[i].seed);
+}
+
 static struct simulated_seeds seeds;
 
 static void test_lives(void **state) {
@@ -388,6 +400,6 @@ static void test_lives(void **state) {
 int main(int argc, char **argv) {
     seeds = simulated_seeds(argc, argv, 100);
     says = hosts_option(argc, argv, "--log");
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lives)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_found), cmocka_unit_test(test_lives)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

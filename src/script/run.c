@@ -123,6 +123,15 @@ int script_note_error(lua_State *lua) {
     return 1;
 }
 
+static const char unknown[] = "unknown error";
+
+/* An error that is no text: what tostring says of it, unless that is an address. */
+static const char *describe_other(lua_State *lua) {
+    if (lua_isnil(lua, -1)) return "nil";
+    if (lua_isboolean(lua, -1)) return lua_toboolean(lua, -1) ? "true" : "false";
+    return unknown;
+}
+
 bool script_describe_error(lua_State *lua, struct buffer *out) {
     bool counts = true, coded = false;
     if (lua_istable(lua, -1)) {
@@ -138,7 +147,7 @@ bool script_describe_error(lua_State *lua, struct buffer *out) {
     }
     size_t size;
     const char *text = lua_tolstring(lua, -1, &size);
-    if (!text) text = lua_isnil(lua, -1) && !coded ? "nil" : "unknown error", size = strlen(text);
+    if (!text) text = coded ? unknown : describe_other(lua), size = strlen(text);
     bool has_code = coded || (size >= 4 && memcmp(text, "ERR ", 4) == 0);
     if (!has_code) buffer_append_text(out, "ERR ");
     buffer_append(out, text, size);

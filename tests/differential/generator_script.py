@@ -89,4 +89,50 @@ def make_value(g):
     return (b"EVAL", g.one((b"", b"redis.setresp(3) ")) + b"return " + value(g), b"0")
 
 
-SCRIPTS = [(4, make_call), (3, make_text), (3, make_value)]
+NAMES = (b"a", b"b", b"c")
+
+
+def expression(g, depth=0):
+    """Of numbers, texts and what the variables hold: may well be an error."""
+    if depth > 2 or g.chance(0.4):
+        return g.one((*NAMES, *NAMES, b"1", b"2.5", b"'x'", b"'10'", b"ARGV[1]", b"KEYS[1]", b"nil", b"true", b"{}", b"{1, 'y'}", b"#ARGV"))
+    left, right = expression(g, depth + 1), expression(g, depth + 1)
+    form = g.one((
+        b"(%b + %b)", b"(%b .. %b)", b"(%b == %b)", b"(%b < %b)", b"(%b and %b)", b"(%b or %b)", b"{%b, %b}", b"{x = %b, %b}",
+        b"select(2, %b, %b)", b"(%b %% %b)", b"string.format('%%s|%%s', %b, %b)", b"math.max(%b, %b)", b"string.sub(%b, %b)",
+        b"string.rep(%b, %b)", b"rawequal(%b, %b)", b"tostring(tonumber(%b, %b))", b"(type(%b) .. type(%b))",
+    ))  # fmt: skip
+    return form % (left, right)
+
+
+def statement(g, depth=0):
+    name, value_of = g.one(NAMES), expression(g)
+    if depth < 2 and g.chance(0.3):
+        inner = statement(g, depth + 1) + b" " + statement(g, depth + 1)
+        return g.one((
+            b"for i = 1, 3 do %b end" % inner, b"if %b then %b else %b = 7 end" % (value_of, inner, name),
+            b"%b = {pcall(function() %b return %b end)}" % (name, inner, value_of), b"local function f() %b return %b end %b = f()" % (inner, value_of, name),
+            b"%b = coroutine.wrap(function() %b coroutine.yield(%b) end)()" % (name, inner, value_of),
+            b"for k, v in ipairs({%b, 2}) do %b = v %b end" % (value_of, name, inner),
+        ))  # fmt: skip
+    return g.one((
+        b"%b = %b" % (name, value_of), b"%b = redis.pcall('set', KEYS[1], %b)" % (name, value_of), b"%b = redis.call('get', KEYS[1])" % name,
+        b"%b = redis.pcall('rpush', KEYS[2], %b, %b)" % (name, value_of, name), b"%b = redis.call('lrange', KEYS[2], 0, -1)" % name,
+        b"redis.call('del', KEYS[2])", b"%b = redis.pcall('incrby', KEYS[1], %b)" % (name, value_of), b"%b = redis.pcall('hset', KEYS[3], %b, 1)" % (name, value_of),
+        b"%b = select('#', unpack({%b, nil, 3}, 1, 3))" % (name, value_of), b"error(flat(%b))" % value_of, b"assert(%b, flat(%b))" % (value_of, expression(g)),
+        b"%b = cjson.encode({%b})" % (name, value_of), b"%b = table.concat({%b, 'q'}, ',')" % (name, value_of), b"redis.setresp(%b)" % g.one((b"2", b"3")),
+        b"table.insert(%b, flat(%b))" % (name, value_of), b"%b[1] = flat(%b)" % (name, value_of), b"%b = #%b" % (name, expression(g)),
+    ))  # fmt: skip
+
+
+def make_program(g):
+    """Statements at random. What is said of an error depends on where it is, so that is compared, too."""
+    lines = b"\n".join(statement(g) for _ in range(1 + g.below(6)))
+    head = g.one((b"", b"", b"", b"#!lua\n", b"#!lua flags=no-writes\n"))
+    # 7.0 crashes of an error that is a table without a text in it.
+    head += b"local function flat(x) if type(x) == 'table' then return 'T' end return x end "
+    text = head + b"local a, b, c = 1, 'two', {3}\n" + lines + b"\nreturn " + g.one((b"a", b"{a, b}", b"{type(a), b, c}", b"c"))
+    return (b"EVAL", text, b"3", b"script:s", b"script:l", b"script:h", g.one((b"5", b"arg", b"")))
+
+
+SCRIPTS = [(4, make_call), (3, make_text), (3, make_value), (4, make_program)]

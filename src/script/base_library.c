@@ -5,6 +5,7 @@
 #include "base/invariant.h"
 #include "script/host.h"
 #include <lauxlib.h>
+#include <limits.h>
 #include <math.h>
 
 /* ---- tables and their metatables ---- */
@@ -85,6 +86,21 @@ static int base_pairs(lua_State *lua) {
     lua_pushvalue(lua, 1);
     lua_pushnil(lua);
     return 3;
+}
+
+/* Ours because the count of Lua 5.1.5's overflows, and what it then reads and writes lies beyond
+ * its stack. */
+static int base_unpack(lua_State *lua) {
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    int64_t first = luaL_optint(lua, 2, 1);
+    int64_t last = lua_isnoneornil(lua, 3) ? (int64_t)lua_objlen(lua, 1) : luaL_checkint(lua, 3);
+    int64_t count = last - first + 1;
+    if (count <= 0) return 0;
+    if (count >= INT_MAX || !lua_checkstack(lua, (int)count))
+        return luaL_error(lua, "too many results to unpack");
+    for (int64_t i = first; i <= last; i++)
+        lua_rawgeti(lua, 1, (int)i);
+    return (int)count;
 }
 
 /* ---- errors ---- */
@@ -188,6 +204,7 @@ static int base_load(lua_State *lua) {
     const char *name = luaL_optstring(lua, 2, "=(load)");
     luaL_checktype(lua, 1, LUA_TFUNCTION);
     lua_settop(lua, 3);
+    lua_pushstring(lua, name); /* held, as in script_load_text */
     return loaded(lua, lua_load(lua, read_pieces, &begun, name));
 }
 
@@ -330,6 +347,7 @@ static const luaL_Reg base[] = {{"getmetatable", base_getmetatable},
                                 {"rawget", base_rawget},
                                 {"rawset", base_rawset},
                                 {"next", base_next},
+                                {"unpack", base_unpack},
                                 {"pcall", base_pcall},
                                 {"xpcall", base_xpcall},
                                 {"collectgarbage", base_collectgarbage},

@@ -49,7 +49,11 @@ static const char *read_source(lua_State *lua, void *context, size_t *size) {
 
 int script_load_text(lua_State *lua, struct bytes text, const char *name) {
     struct source source = {.text = text};
-    return lua_load(lua, read_source, &source, name);
+    luaL_checkstack(lua, 2, "too many nested functions");
+    lua_pushstring(lua, name); /* Lua's compiler does not hold it, and may collect it as it works */
+    int status = lua_load(lua, read_source, &source, name);
+    lua_remove(lua, -2);
+    return status;
 }
 
 const char *script_compile(struct script_vm *vm, struct bytes text, const char *name) {

@@ -1,5 +1,5 @@
-/* json_library.c: the table `cjson`, of lua-cjson: with a guard before its encoder, whose text is in
- * memory that Lua does not count, and would else grow beyond what a script may have; and without
+/* json_library.c: the table `cjson`, of lua-cjson: with a guard before its encoder, whose text is
+ * in memory that Lua does not count, and would else grow beyond what a script may have; and without
  * that text staying behind the call. */
 #include "base/invariant.h"
 #include "script/vm.h"

@@ -248,6 +248,10 @@ def test_bytecode_is_not_loaded(server):
         "local t = {} while true do t[#t + 1] = string.rep('y', 1e6) .. #t end",
         "return table.concat({}, 'x', 1, 2147483647)",
         "return {unpack({}, 1, 1e8)}",
+        "return {unpack({}, 0, 2147483647)}",
+        "return {unpack({}, -2147483648, 2147483647)}",
+        "return {unpack({}, -2147483647, 2147483647)}",
+        "return {unpack({}, -2147483648, 0)}",
         "return string.format('%999999999d', 1)",
         "return cjson.encode(string.rep('\\1', 1e8))",
         "local t = {} for i = 1, 40 do t = {t, t} end return cjson.encode(t)",
@@ -314,6 +318,27 @@ def test_bombs(start, script):
     info = other.call("INFO", "memory").decode()
     used = int(info.split("used_memory_vm_eval:")[1].split("\r")[0])
     assert used < 64 << 20
+
+
+def test_the_name_of_code_outlives_its_compiling(server):
+    """Collected in the middle of it, it would be another string, or crash the server, when an error is told."""
+    script = """
+    local n, garbage = 0, {}
+    local function pieces()
+        n = n + 1
+        for i = 1, 200 do garbage[i] = ('g%d:%d'):format(n, i):rep(3) end
+        collectgarbage()
+        return n < 50 and 'local x' .. n .. ' = ' .. n .. ' ' or n == 50 and 'error(1)' or nil
+    end
+    local a = select(2, pcall(load(pieces)))
+    n = 0
+    local b = select(2, pcall(load(pieces, 'na' .. 'me' .. #ARGV)))
+    local text = 'local s = {' .. ('{}, "x",'):rep(20000) .. '} error(1)'
+    local c = select(2, pcall(loadstring(text, 'c' .. #ARGV .. '\\0rest')))
+    return {a, b, c}
+    """
+    for _ in range(5):
+        assert run(server, script) == [b"(load):1: 1", b'[string "name0"]:1: 1', b'[string "c0"]:1: 1']
 
 
 def test_a_reply_that_contains_itself(server):

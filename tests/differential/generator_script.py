@@ -90,6 +90,11 @@ def make_value(g):
 
 
 NAMES = (b"a", b"b", b"c")
+HELPERS = (
+    b"local function flat(x) if type(x) == 'table' then return 'T' end return x end "
+    b"local size size = function(x) local n = 1 if type(x) == 'table' then for _, v in pairs(x) do n = n + size(v) if n > 60 then break end end end return n end "
+    b"local function keep(x) if type(x) == 'string' then return x:sub(1, 40) end if size(x) > 60 then return 'T' end return x end "
+)
 
 
 def expression(g, depth=0):
@@ -100,12 +105,17 @@ def expression(g, depth=0):
     form = g.one((
         b"(%b + %b)", b"(%b .. %b)", b"(%b == %b)", b"(%b < %b)", b"(%b and %b)", b"(%b or %b)", b"{%b, %b}", b"{x = %b, %b}",
         b"select(2, %b, %b)", b"(%b %% %b)", b"string.format('%%s|%%s', %b, %b)", b"math.max(%b, %b)", b"string.sub(%b, %b)",
-        b"string.rep(%b, %b)", b"rawequal(%b, %b)", b"tostring(tonumber(%b, %b))", b"(type(%b) .. type(%b))",
+        b"string.rep(%b, 3, %b)", b"rawequal(%b, %b)", b"tostring(tonumber(%b, %b))", b"(type(%b) .. type(%b))",
     ))  # fmt: skip
     return form % (left, right)
 
 
 def statement(g, depth=0):
+    """What it leaves in the variables stays small: a value that doubles in a loop would keep both servers busy for years."""
+    return bare_statement(g, depth) + b" a, b, c = keep(a), keep(b), keep(c)"
+
+
+def bare_statement(g, depth):
     name, value_of = g.one(NAMES), expression(g)
     if depth < 2 and g.chance(0.3):
         inner = statement(g, depth + 1) + b" " + statement(g, depth + 1)
@@ -130,7 +140,7 @@ def make_program(g):
     lines = b"\n".join(statement(g) for _ in range(1 + g.below(6)))
     head = g.one((b"", b"", b"", b"#!lua\n", b"#!lua flags=no-writes\n"))
     # 7.0 crashes of an error that is a table without a text in it.
-    head += b"local function flat(x) if type(x) == 'table' then return 'T' end return x end "
+    head += HELPERS
     text = head + b"local a, b, c = 1, 'two', {3}\n" + lines + b"\nreturn " + g.one((b"a", b"{a, b}", b"{type(a), b, c}", b"c"))
     return (b"EVAL", text, b"3", b"script:s", b"script:l", b"script:h", g.one((b"5", b"arg", b"")))
 

@@ -383,6 +383,20 @@ static void answer_unblocked(struct call *call) {
     call_error(call, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
 }
 
+static void answer_other_part(struct call *call) {
+    call_error(call, "UNBLOCKED force unblock from blocking operation, instance state changed "
+                     "(master -> replica?)");
+}
+
+void waiting_unblock_all(struct server *server) {
+    for (uint32_t i = 0; i < server->session_count; i++) {
+        struct session *session = server->sessions[i];
+        if (!session->waiter) continue;
+        dispatch_waiting(session, 0, answer_other_part);
+        end_wait(session);
+    }
+}
+
 bool waiting_unblock(struct session *session, bool with_error) {
     if (!session->waiter) return false;
     dispatch_waiting(session, 0, with_error ? answer_unblocked : session->waiter->timed_out);

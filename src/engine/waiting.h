@@ -73,6 +73,8 @@ void waiting_time_out(struct server *server);
 void waiting_cancel(struct session *session);
 /* It is about to be freed. */
 void waiting_forget(struct session *session);
+/* Nobody waits any more: this server has become a replica. */
+void waiting_unblock_all(struct server *server);
 /* Answer as if its time were over, or with an error. False when it does not wait. */
 bool waiting_unblock(struct session *session, bool with_error);
 

@@ -33,6 +33,7 @@ void role_follow(struct server *server, const char *host, uint16_t port) {
     journal_commit(&server->journal);
     if (!replication->is_replica)
         replicator->link.has_history = journal_active(&server->journal) || replication->is_loaded;
+    if (!replication->is_replica) waiting_unblock_all(server);
     replication->is_replica = true;
     server->journal.follows = true;
     server->log->role = 'S';

@@ -494,6 +494,50 @@ def test_a_shutdown_that_waits_is_given_up(start):
     connection.call_ok("SET", "a", "c")
 
 
+def test_who_waits_is_told_of_another_part(pair):
+    primary, other = pair
+    waiter = other.connect()
+    waiter.send(harness.encode("BLPOP", "nothing", 0))
+    harness.wait_until(lambda: other.info("clients")["blocked_clients"] == "1")
+    follow(other, primary)
+    assert waiter.read().startswith(b"UNBLOCKED force unblock from blocking operation")
+
+
+def test_redis_py_behaves_through_a_failover(start):
+    """A client that asks who the primary is when it is told READONLY loses nothing."""
+    import redis
+
+    servers = [start(**FAST), start(**FAST)]
+    follow(servers[1], servers[0])
+    same(servers[0], servers[1])
+    clients = [redis.Redis(port=server.port, retry_on_timeout=True) for server in servers]
+    written, current, stop = [], 0, threading.Event()
+
+    def write():
+        nonlocal current
+        while not stop.is_set():
+            try:
+                written.append(clients[current].incr("n"))
+            except redis.exceptions.ReadOnlyError:
+                current = 1 - current
+            except redis.exceptions.ConnectionError:
+                time.sleep(0.01)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for old, new in ((0, 1), (1, 0)):
+            time.sleep(0.2)
+            harness.wait_until(lambda: servers[old].connect().call("FAILOVER") == b"OK")
+            harness.wait_until(lambda: replication(servers[new])["role"] == "master")
+            harness.wait_until(lambda: is_up(servers[old]))
+    finally:
+        stop.set()
+        writer.join()
+    assert written == list(range(1, len(written) + 1)) and len(written) > 20
+    same(servers[0], servers[1])
+
+
 def test_roles_are_told(pair):
     primary, replica = pair
     follow(replica, primary)

@@ -147,8 +147,8 @@ static const char *const forms[] = {
     "XSETID k 9999999999999-1",
     "SORT k ALPHA STORE m",
     "EVAL \"redis.call('incr', KEYS[1]) return redis.call('sadd', KEYS[2], ARGV[1])\" 2 k m v",
-    "EVAL \"for i = 1, 3 do redis.call('rpush', KEYS[1], math.random()) end redis.call('pexpire', "
-    "KEYS[1], ARGV[1])\" 1 k t",
+    ("EVAL \"for i = 1, 3 do redis.call('rpush', KEYS[1], math.random()) end redis.call('pexpire', "
+     "KEYS[1], ARGV[1])\" 1 k t"),
     "EVAL \"redis.call('set', KEYS[1], redis.call('time')[2]) redis.call('spop', KEYS[2])\" 2 k m",
     "EVAL \"return redis.call('del', KEYS[1])\" 1 k",
     "SELECT 1",

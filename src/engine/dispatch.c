@@ -345,6 +345,23 @@ void dispatch_in_unit(struct call *call) {
     if (mutes) session_unmute(session);
 }
 
+/* A request of the session, for which nothing is past its time and which may not wait. */
+static inline struct call call_of(struct session *session, const struct command *command,
+                                  struct request *request, const uint64_t *hashes) {
+    struct server *server = session->server;
+    return (struct call){
+        .server = server,
+        .session = session,
+        .command = command,
+        .argv = request->arguments,
+        .argc = request->count,
+        .hashes = hashes,
+        .request = request,
+        .reply = &session->reply,
+        .database = &server->keyspace.databases[session->database],
+    };
+}
+
 /* False when it has to be held: for a pause, or because it waits for keys (then it is already). */
 static bool run_request(struct session *session, const struct command *command,
                         struct request *request, const uint64_t *hashes) {
@@ -356,19 +373,9 @@ static bool run_request(struct session *session, const struct command *command,
         if (!sub) container = command;
         command = sub;
     }
-    struct call call = {
-        .server = server,
-        .session = session,
-        .command = command,
-        .argv = request->arguments,
-        .argc = request->count,
-        .hashes = hashes,
-        .request = request,
-        .reply = &session->reply,
-        .database = &server->keyspace.databases[session->database],
-        .now_ms = server->now_ms,
-        .may_wait = !(session->flags & SESSION_INTERNAL),
-    };
+    struct call call = call_of(session, command, request, hashes);
+    call.now_ms = server->now_ms;
+    call.may_wait = !(session->flags & SESSION_INTERNAL);
     if (unlikely(must_wait(&call))) {
         session->last_executed = command;
         return false;
@@ -471,24 +478,20 @@ bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *
     return !call.waits;
 }
 
+/* The subcommand, if it is one. False: it is nothing that can be run. */
+static bool find_effect(const struct server *server, const struct request *request,
+                        const struct command **command) {
+    if (*command && (*command)->subcommand_count > 0 && request->count > 1)
+        *command = command_find_subcommand(server->commands, *command, request->arguments[1]);
+    return *command && (*command)->handler && command_arity_fits(*command, request->count);
+}
+
 bool dispatch_replicated(struct session *session, const struct command *command,
                          struct request *request, const uint64_t *hashes) {
     struct server *server = session->server;
-    if (command && command->subcommand_count > 0 && request->count > 1)
-        command = command_find_subcommand(server->commands, command, request->arguments[1]);
-    if (!command || !command->handler || !command_arity_fits(command, request->count)) return false;
     struct reply kept;
-    struct call call = {
-        .server = server,
-        .session = session,
-        .command = command,
-        .argv = request->arguments,
-        .argc = request->count,
-        .hashes = hashes,
-        .request = request,
-        .reply = &session->reply,
-        .database = &server->keyspace.databases[session->database],
-    };
+    if (!find_effect(server, request, &command)) return false;
+    struct call call = call_of(session, command, request, hashes);
     session->last_executed = command;
     if (session->flags & SESSION_MULTI && !(command->flags & COMMAND_NOT_QUEUED)) {
         transaction_queue(session, command, request, hashes);
@@ -506,24 +509,13 @@ bool dispatch_effect(struct session *session, struct request *request, char *err
     struct server *server = session->server;
     struct bytes name = request->arguments[0];
     const struct command *command = command_find(server->commands, name);
-    if (command && command->subcommand_count > 0 && request->count > 1)
-        command = command_find_subcommand(server->commands, command, request->arguments[1]);
-    if (!command || !command->handler || !command_arity_fits(command, request->count)) {
+    if (!find_effect(server, request, &command)) {
         int size = name.size < UNKNOWN_SHOWN_MAX ? (int)name.size : UNKNOWN_SHOWN_MAX;
         snprintf(error, error_size, "%s command '%.*s' reading the append only file",
                  command ? "Malformed" : "Unknown", size, name.data);
         return false;
     }
-    struct call call = {
-        .server = server,
-        .session = session,
-        .command = command,
-        .argv = request->arguments,
-        .argc = request->count,
-        .request = request,
-        .reply = &session->reply,
-        .database = &server->keyspace.databases[session->database],
-    };
+    struct call call = call_of(session, command, request, NULL);
     command->handler(&call);
     if (!call.failed) return true;
     log_warning(server->log,

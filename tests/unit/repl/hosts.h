@@ -338,6 +338,18 @@ struct hosts_found {
     const char *bug;
 };
 
+/* Live each of them, and then those that were asked for. */
+static inline void hosts_live_found(const struct hosts_found *found, size_t count,
+                                    void (*live)(uint64_t seed)) {
+    for (size_t i = 0; i < count; i++)
+        live(found[i].seed);
+}
+
+static inline void hosts_live(const struct simulated_seeds *seeds, void (*live)(uint64_t seed)) {
+    for (uint64_t i = 0; i < seeds->count; i++)
+        live(seeds->first + i);
+}
+
 static inline bool hosts_option(int argc, char **argv, const char *name) {
     for (int i = 1; i + 1 < argc; i += 2)
         if (strcmp(argv[i], name) == 0) return strtoull(argv[i + 1], NULL, 10) != 0;

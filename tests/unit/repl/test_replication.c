@@ -504,16 +504,14 @@ static const struct hosts_found found[] = {
 
 static void test_found(void **state) {
     (void)state;
-    for (size_t i = 0; i < sizeof found / sizeof *found; i++)
-        live(found[i].seed);
+    hosts_live_found(found, sizeof found / sizeof *found, live);
 }
 
 static struct simulated_seeds seeds;
 
 static void test_lives(void **state) {
     (void)state;
-    for (uint64_t i = 0; i < seeds.count; i++)
-        live(seeds.first + i);
+    hosts_live(&seeds, live);
 }
 
 int main(int argc, char **argv) {

@@ -196,6 +196,11 @@ uint32_t primary_acknowledged(const struct server *server, uint64_t offset, bool
 
 /* ---- REPLCONF ---- */
 
+/* The primary's, or a file that has it: nobody there wants to be a replica. */
+static bool is_of_stream(const struct session *session) {
+    return session->flags & (SESSION_INTERNAL | SESSION_PRIMARY);
+}
+
 static bool parse_offset(struct bytes word, uint64_t *offset) {
     return number_parse_u64(word, offset);
 }
@@ -270,7 +275,7 @@ void primary_replconf(struct call *call) {
         if (call->session->flags & SESSION_PRIMARY) link_acknowledge_soon(call->server);
         return;
     }
-    if (call->session->flags & SESSION_INTERNAL) return; /* of a file with the stream */
+    if (is_of_stream(call->session)) return;
     struct replica *replica = find_or_add(call->session);
     for (uint32_t i = 1; i + 1 < call->argc; i += 2)
         if (!take_option(call, replica, i)) return;
@@ -422,8 +427,7 @@ void primary_psync(struct call *call) {
     bool is_bare = bytes_is(call->command->full_name, "sync");
     int64_t next = 0;
     struct replica *replica = primary_find(server, call->session);
-    if (call->session->flags & SESSION_INTERNAL || (replica && replica->state > REPLICA_SPEAKS))
-        return;
+    if (is_of_stream(call->session) || (replica && replica->state > REPLICA_SPEAKS)) return;
     if (!is_bare && call->argc > 3) { /* FAILOVER: the primary steps down for this server */
         if (!failover_take(call)) return;
     }

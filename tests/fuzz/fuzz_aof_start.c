@@ -4,25 +4,13 @@
 #include "engine/config.h"
 #include "engine/loading.h"
 #include "engine/server.h"
+#include "fuzz_commands.h"
 #include "io/simulation.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 extern const struct command_set command_table;
-
-static int64_t wall_us(void *io) {
-    return io_wall_us(io);
-}
-
-static void log_nothing(void *context, enum log_level level, struct bytes line) {
-    (void)context, (void)level, (void)line;
-}
-
-static void turn(void *server) {
-    server_turn(server);
-}
 
 static void write_file(struct io *io, const char *path, struct bytes bytes) {
     io_file file = io->operations->open(io, path, IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644);
@@ -32,33 +20,18 @@ static void write_file(struct io *io, const char *path, struct bytes bytes) {
     io->operations->close(io, file);
 }
 
-/* A command that is made to crash, to wait or to take what memory it is told to take. */
-static bool is_left_out(const uint8_t *data, size_t size) {
-    static const char *const words[] = {"debug",  "setrange", "setbit", "bitfield",
-                                        "config", "shutdown", "bitop",  "lua",
-                                        "eval",   "function", "script"};
-    for (size_t at = 0; at < size; at++)
-        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-            size_t length = strlen(words[i]), same = 0;
-            while (same < length && at + same < size && tolower(data[at + same]) == words[i][same])
-                same++;
-            if (same == length) return true;
-        }
-    return false;
-}
-
 /* Does it start? */
 static bool start(struct simulation *simulation, struct io *io) {
     enum { LOADING_US = 1000, LOADING_MAX = 100000 };
     char error[256];
     struct config *config = config_open();
     struct log log = {
-        .level = LOG_NOTHING, .wall_us = wall_us, .write = log_nothing, .context = io};
+        .level = LOG_NOTHING, .wall_us = fuzz_wall_us, .write = fuzz_log, .context = io};
     config->appendonly = true;
     struct server_options options = {io, config, &log, &command_table};
     struct server *server = server_open(&options, error, sizeof error);
     if (!server) abort();
-    simulation_set_turn(io, turn, server);
+    simulation_set_turn(io, fuzz_turn, server);
     bool started = loading_begin(server);
     for (int i = 0; started && server->loading && !server->stopped; i++) {
         if (i == LOADING_MAX) abort();
@@ -72,7 +45,7 @@ static bool start(struct simulation *simulation, struct io *io) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (is_left_out(data, size)) return 0;
+    if (fuzz_leaves_out(data, size)) return 0;
     struct simulation *simulation = simulation_open(1);
     struct io *io = simulation_host(simulation, "h");
     io->operations->make_directory(io, "appendonlydir", 0755);

@@ -386,6 +386,7 @@ def test_the_collector_works_again_behind_a_script_that_stopped_it(server):
 
 def test_one_off_scripts_are_forgotten(server):
     c = server.connect()
+    c.call("SCRIPT", "FLUSH")
     kept = c.call("SCRIPT", "LOAD", "return 'kept'")
     first = c.call("EVAL", "return redis.sha1hex('return 0')", "0")
     c.call("EVAL", "return 0", "0")

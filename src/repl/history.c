@@ -215,7 +215,7 @@ static bool list_paths(struct history *history, uint64_t offset) {
     uint32_t count = 0, first = UINT32_MAX;
     for (size_t i = 0; i < manifest->count; i++) {
         const struct manifest_file *file = &manifest->files[i];
-        if (file->type == MANIFEST_BASE || file->start_offset < 0) continue;
+        if (strstr(file->name, ".base.") || file->start_offset < 0) continue;
         all[count++] = (struct candidate){file->sequence, file->name};
     }
     qsort(all, count, sizeof *all, compare);

@@ -237,7 +237,8 @@ def test_replica_starts_again(start):
 
 
 def test_the_past_is_read_from_files(start):
-    primary = start(**{**FAST, "appendonly": "yes", "repl-backlog-size": "16kb", "aof-increment-size": "1mb"})
+    primary = start(**{**FAST, "appendonly": "yes", "repl-backlog-size": "16kb", "aof-increment-size": "1mb",
+                       "aof-retention-time": "3600"})
     replica = start(**FAST)
     follow(replica, primary)
     same(primary, replica)
@@ -250,6 +251,8 @@ def test_the_past_is_read_from_files(start):
     killer.call("CLIENT", "KILL", "TYPE", "replica")
     for i in range(3000):
         killer.call("SET", f"k{i % 500}", "x" * 1000)
+        if i == 1500:
+            killer.call("BGREWRITEAOF")
     killer.call_ok("CONFIG", "SET", "requirepass", "")
     replica.connect().call_ok("CONFIG", "SET", "masterauth", "")
     same(primary, replica)

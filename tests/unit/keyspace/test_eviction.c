@@ -182,8 +182,9 @@ static void test_hit_ratios(void **state) {
 /* The nearest go first, or nearly so; what does not expire stays. */
 static void test_nearest(void **state) {
     (void)state;
-    enum { COUNT = 20000, EVICTED = 2000, NEAR = 3 };
+    enum { COUNT = 20000, EVICTED = 2000, NEAR = 3, FAR_MAX = EVICTED / 100 };
     struct fixture f;
+    int far = 0; /* sampling finds one of these now and then */
     open_fixture(&f, USE_BY_TIME);
     eviction_set(&f.eviction, EVICTION_BY_EXPIRY, true, 5);
     for (uint32_t i = 0; i < COUNT; i++)
@@ -192,8 +193,9 @@ static void test_nearest(void **state) {
         int64_t expiry;
         assert_true(evict_one(&f, NULL, &expiry));
         assert_true(expiry != ENTRY_NO_EXPIRY);
-        assert_true(expiry < 1000000 + COUNT / NEAR);
+        far += expiry >= 1000000 + COUNT / NEAR;
     }
+    assert_true(far <= FAR_MAX);
     for (int i = EVICTED; i < COUNT / 2; i++)
         assert_true(evict_one(&f, NULL, NULL));
     assert_false(evict_one(&f, NULL, NULL));

@@ -7,6 +7,7 @@
 #include "engine/config.h"
 #include "engine/config_store.h"
 #include "engine/server.h"
+#include "io/files.h"
 #include <stdio.h>
 
 /* ---- a set of users that is being read ---- */
@@ -181,7 +182,7 @@ static void read_line(struct reading *reading, const struct line *line, bool *st
 bool acl_load_file(struct server *server, struct session *self, struct buffer *error) {
     const char *path = server->config->aclfile.data;
     struct buffer text = {0};
-    int result = config_store_read(server->io, path, &text);
+    int result = io_read_file(server->io, path, CONFIG_FILE_MAX, &text);
     if (result < 0) {
         buffer_append_format(error, "Error loading ACLs, opening file '%s': %s", path,
                              strerror(-result));

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "engine/config.h"
 #include "engine/server.h"
+#include "io/files.h"
 #include "rdb/save.h"
 #include <errno.h>
 #include <stdio.h>
@@ -47,11 +48,10 @@ static void prune(struct server *server) {
 
 static void set_paths(struct rewriting *job) {
     const struct server *server = job->server;
-    struct io *io = server->io;
     const struct aof *aof = &server->appending.aof;
     char *name = aof_next_base(aof, job->is_rdb);
     char here[PATH_SIZE / 2];
-    if (io->operations->directory(io, here, sizeof here) < 0) snprintf(here, sizeof here, ".");
+    io_folder(server->io, here, sizeof here);
     snprintf(job->folder, sizeof job->folder, "%s/%s", here, aof->directory);
     snprintf(job->path, sizeof job->path, "%s/%s", job->folder, name);
     snprintf(job->temporary, sizeof job->temporary, "%s/temp-rewriteaof-%lld.aof", job->folder,
@@ -186,12 +186,22 @@ bool appending_rewrite(struct server *server) {
     return write_base(server);
 }
 
+static bool rewrite_is_over(const void *context) {
+    const struct appending *appending = context;
+    return !appending->rewriting;
+}
+
+static bool file_is_over(const void *context) {
+    const struct appending *appending = context;
+    return !appending->aof.running;
+}
+
 void appending_cancel_rewrite(struct server *server) {
     struct appending *appending = &server->appending;
     appending->scheduled = false;
     if (!appending->rewriting) return;
     __atomic_store_n(&appending->rewriting->save.cancelled, 1, __ATOMIC_RELAXED);
-    server->io->operations->finish_work(server->io);
+    server->io->operations->finish_work_until(server->io, rewrite_is_over, appending);
 }
 
 int64_t appending_rewrite_seconds(const struct server *server) {
@@ -261,7 +271,7 @@ void appending_end(struct server *server) {
     journal_commit(&server->journal);
     aof_stop(&appending->aof);
     appending->is_on = false;
-    server->io->operations->finish_work(server->io);
+    server->io->operations->finish_work_until(server->io, file_is_over, appending);
     if (!aof_is_clean(&appending->aof))
         log_warning(server->log, "The last changes could not be written to the append only file");
     appending->refuses = false;

@@ -1,40 +1,12 @@
 /* config_store.c: see config_store.h. Knows files, not what is in them. */
 #include "engine/config_store.h"
 #include "engine/config_file.h"
+#include "io/files.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { READ_STEP = 16 * 1024, MODE_NEW = 0644 };
-
-int config_store_read(struct io *io, const char *path, struct buffer *out) {
-    const struct io_operations *files = io->operations;
-    struct io_file_status status;
-    int result = files->status(io, path, &status);
-    if (result < 0) return result;
-    if (status.kind == IO_KIND_DIRECTORY) return -EISDIR;
-    io_file file = files->open(io, path, IO_READ, 0);
-    if (file < 0) return file;
-    int64_t got;
-    size_t start = out->size;
-    do {
-        got = files->read(io, file, buffer_reserve(out, READ_STEP), READ_STEP);
-        if (got > 0) out->size += (size_t)got;
-        if (out->size - start > CONFIG_FILE_MAX) got = -EFBIG;
-    } while (got > 0);
-    files->close(io, file);
-    return got < 0 ? (int)got : 0;
-}
-
-static int write_whole(struct io *io, io_file file, struct bytes text) {
-    while (text.size > 0) {
-        int64_t written = io->operations->write(io, file, text.data, text.size);
-        if (written < 0) return (int)written;
-        text.data += written;
-        text.size -= (size_t)written;
-    }
-    return io->operations->sync(io, file, false);
-}
+enum { MODE_NEW = 0644 };
 
 /* The folder of a path, in place. */
 static void cut_name(struct buffer *path) {
@@ -54,7 +26,8 @@ static int replace_file(struct io *io, const char *path, uint32_t mode, struct b
     io_file file = files->open(io, temporary.data, IO_WRITE | IO_CREATE | IO_EXCLUSIVE, mode);
     int result = file < 0 ? file : 0;
     if (result == 0) {
-        result = write_whole(io, file, text);
+        result = io_write_all(io, file, text);
+        if (result == 0) result = files->sync(io, file, false);
         files->close(io, file);
         if (result == 0) result = files->rename(io, temporary.data, path);
         if (result < 0) files->remove(io, temporary.data);
@@ -76,7 +49,7 @@ int config_store_rewrite(struct io *io, const struct config *config) {
     struct buffer old = {0}, new = {0};
     struct io_file_status status = {.mode = MODE_NEW};
     int result = io->operations->status(io, config->file.data, &status);
-    if (result == 0) result = config_store_read(io, config->file.data, &old);
+    if (result == 0) result = io_read_file(io, config->file.data, CONFIG_FILE_MAX, &old);
     if (result == -ENOENT) result = 0;
     if (result == 0) {
         config_rewrite(config, buffer_bytes(&old), &new);

@@ -1,5 +1,4 @@
-/* config_store.h: the configuration's files, through struct io: read whole, and replaced by CONFIG
- * REWRITE. */
+/* config_store.h: the configuration's files, through struct io: replaced by CONFIG REWRITE. */
 #ifndef REDSTART_ENGINE_CONFIG_STORE_H
 #define REDSTART_ENGINE_CONFIG_STORE_H
 
@@ -7,9 +6,6 @@
 #include "io/io.h"
 
 enum { CONFIG_FILE_MAX = 64 * 1024 * 1024 }; /* bytes; larger files are refused with -EFBIG */
-
-/* Append the whole file; 0 or a negative errno value. */
-int config_store_read(struct io *io, const char *path, struct buffer *out);
 
 /* Put a text in the place of a file, which is there or not: by a new file beside it, as below. 0 or
  * a negative errno value. */

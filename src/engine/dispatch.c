@@ -406,7 +406,11 @@ void dispatch(struct session *session, const struct command *command, struct req
     if (unlikely(session->flags &
                  (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY | SESSION_PRIMARY))) {
         if (finished(session)) return;
-        session->server->replication.hooks->apply(session, command, request, hashes);
+        /* What runs now is in the middle of something: the primary's changes come behind it. */
+        if (session->server->turn.interrupted || session->held)
+            session_hold(session, request);
+        else
+            session->server->replication.hooks->apply(session, command, request, hashes);
         return;
     }
     if (unlikely(session->held)) {
@@ -418,6 +422,13 @@ void dispatch(struct session *session, const struct command *command, struct req
     if (unlikely(has_behind(session->server))) run_behind(session->server);
 }
 
+static bool run_held(struct session *session, const struct command *command,
+                     struct request *request) {
+    if (!(session->flags & SESSION_PRIMARY)) return run_request(session, command, request, NULL);
+    session->server->replication.hooks->apply(session, command, request, NULL);
+    return true;
+}
+
 void dispatch_held(struct session *session) {
     if (session->waiter) return;
     struct session_held *first = session->held;
@@ -426,7 +437,7 @@ void dispatch_held(struct session *session) {
     session_reply_begin(session);
     while (first && !finished(session)) {
         const struct command *command = server_find_command(session->server, first->words[0]);
-        bool done = run_request(session, command, &first->request, NULL);
+        bool done = run_held(session, command, &first->request);
         if (!done && !session->held) break;
         if (session->flags & SESSION_MULTI) transaction_keep(session);
         struct session_held *next = first->next;

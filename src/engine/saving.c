@@ -6,6 +6,7 @@
 #include "engine/config.h"
 #include "engine/server.h"
 #include "engine/version.h"
+#include "io/files.h"
 #include "rdb/save.h"
 #include <errno.h>
 #include <stdio.h>
@@ -60,9 +61,7 @@ void saving_describe(struct server *server, const struct view *view, struct buff
 
 /* Absolute paths: `dir` may change while it is written. */
 static void set_paths(struct saving_job *job, const struct server *server) {
-    struct io *io = server->io;
-    if (io->operations->directory(io, job->folder, sizeof job->folder) < 0)
-        snprintf(job->folder, sizeof job->folder, ".");
+    io_folder(server->io, job->folder, sizeof job->folder);
     snprintf(job->path, sizeof job->path, "%s/%s", job->folder, server->config->dbfilename.data);
     snprintf(job->temporary, sizeof job->temporary, "%s/temp-%lld.rdb", job->folder,
              (long long)server->log->pid);
@@ -128,12 +127,14 @@ static void note_success(struct server *server, const struct saving_job *job) {
 
 /* ---- in front ---- */
 
+static bool job_is_over(const void *context) {
+    const struct saving *saving = context;
+    return !saving->job;
+}
+
 bool saving_run(struct server *server) {
-    if (server->saving.job) {
-        saving_cancel(server);
-        server->io->operations->finish_work(server->io);
-        INVARIANT(!server->saving.job);
-    }
+    saving_cancel(server);
+    server->io->operations->finish_work_until(server->io, job_is_over, &server->saving);
     struct saving_job *job = job_open(server);
     if (!job) return false;
     bool good = rdb_save_run(&job->save);

@@ -139,7 +139,7 @@ struct server {
     uint64_t loaded_keys, loaded_expired; /* by the last loading */
     int64_t housekeeping_due_us;          /* monotonic */
     uint32_t session_checked;             /* index of the session that housekeeping looks at next */
-    bool resume_held;                     /* a pause ended */
+    bool resume_held;                     /* what they waited for is over */
     bool drain_unfinished;                /* nodes of a closed view wait to be freed */
     uint64_t disposals, disposed;         /* given to workers to free: under way, and in all */
     size_t disposing_bytes;               /* of those under way, nearly */

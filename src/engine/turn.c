@@ -571,8 +571,11 @@ void turn_interrupt_end(struct server *server) {
     server->turn = *outer;
     memory_free(outer);
     server->turn.ticks = io_ticks(server->io);
-    for (uint32_t i = 0; i < server->session_count; i++)
-        server->sessions[i]->flags &= ~(uint32_t)SESSION_PINNED;
+    for (uint32_t i = 0; i < server->session_count; i++) {
+        struct session *session = server->sessions[i];
+        session->flags &= ~(uint32_t)SESSION_PINNED;
+        if (session->flags & SESSION_PRIMARY && session->held) server->resume_held = true;
+    }
     writer->flags &= ~(uint32_t)SESSION_QUEUED;
     turn_enqueue(server, writer);
 }

@@ -68,6 +68,8 @@ struct io_listen_unix {
 /* What runs on a worker. It may use the file calls and clocks of its io and nothing else that is
  * not its own. */
 typedef void io_work(void *context);
+/* Asked by the engine. */
+typedef bool io_work_over(const void *context);
 
 /* What the system says of this process and machine, for INFO and for limits. */
 struct io_process_status {
@@ -149,6 +151,8 @@ struct io_operations {
     void (*submit)(struct io *, uint32_t lane, io_work *work, io_work *done, void *context);
     /* Wait until nothing is submitted any more, running the `done`s. */
     void (*finish_work)(struct io *);
+    /* The same, but only until what is under way is over: a `done` sees to that. */
+    void (*finish_work_until)(struct io *, io_work_over *is_over, const void *context);
 
     /* process */
     void (*process_status)(struct io *, struct io_process_status *);

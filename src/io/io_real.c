@@ -155,6 +155,7 @@ static const struct io_operations real_operations = {
     .list = real_list,
     .submit = real_submit,
     .finish_work = real_finish_work,
+    .finish_work_until = real_finish_work_until,
     .process_status = real_process_status,
     .catch_signals = real_catch_signals,
     .take_signal = real_take_signal,

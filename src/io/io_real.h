@@ -128,6 +128,7 @@ void real_workers_open(struct real_workers *workers, int limit);
 void real_workers_close(struct io *io);
 void real_submit(struct io *io, uint32_t lane, io_work *work, io_work *done, void *context);
 void real_finish_work(struct io *io);
+void real_finish_work_until(struct io *io, io_work_over *is_over, const void *context);
 /* Runs the `done`s that wait, and says whether there were any. */
 bool real_run_done(struct io *io);
 static inline bool real_has_done(struct real *real) {

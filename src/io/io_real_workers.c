@@ -152,13 +152,27 @@ bool real_run_done(struct io *io) {
     return any;
 }
 
+/* Until something has been done. */
+static void wait_for_job(struct real_workers *workers) {
+    pthread_mutex_lock(&workers->mutex);
+    while (workers->finished.first == NULL)
+        pthread_cond_wait(&workers->completed, &workers->mutex);
+    pthread_mutex_unlock(&workers->mutex);
+}
+
 void real_finish_work(struct io *io) {
     struct real_workers *workers = &real_of(io)->workers;
     while (workers->outstanding > 0) {
-        pthread_mutex_lock(&workers->mutex);
-        while (workers->finished.first == NULL)
-            pthread_cond_wait(&workers->completed, &workers->mutex);
-        pthread_mutex_unlock(&workers->mutex);
+        wait_for_job(workers);
+        real_run_done(io);
+    }
+}
+
+void real_finish_work_until(struct io *io, io_work_over *is_over, const void *context) {
+    struct real_workers *workers = &real_of(io)->workers;
+    while (!is_over(context)) {
+        INVARIANT(workers->outstanding > 0);
+        wait_for_job(workers);
         real_run_done(io);
     }
 }

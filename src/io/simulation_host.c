@@ -192,6 +192,7 @@ static struct io_operations make_operations(void) {
         .wake = wake,
         .submit = simulated_submit,
         .finish_work = simulated_finish_work,
+        .finish_work_until = simulated_finish_work_until,
         .process_status = process_status,
         .catch_signals = catch_signals,
         .take_signal = take_signal,

@@ -111,15 +111,31 @@ bool simulated_run_done(struct simulated_host *host) {
     return any;
 }
 
+static void end_job(struct simulated_host *host, struct simulated_job *job) {
+    if (!job->begun) simulated_spend(host, run_work(host, job));
+    job->ended = true;
+}
+
 /* In the order of submission; the host is busy as long as the work takes. */
 void simulated_finish_work(struct io *io) {
     struct simulated_host *host = host_of(io);
     INVARIANT(!host->in_work);
     while (host->first_job != NULL) {
-        for (struct simulated_job *job = host->first_job; job != NULL; job = job->next) {
-            if (!job->begun) simulated_spend(host, run_work(host, job));
-            job->ended = true;
-        }
+        for (struct simulated_job *job = host->first_job; job != NULL; job = job->next)
+            end_job(host, job);
+        simulated_run_done(host);
+    }
+}
+
+void simulated_finish_work_until(struct io *io, io_work_over *is_over, const void *context) {
+    struct simulated_host *host = host_of(io);
+    INVARIANT(!host->in_work);
+    while (!is_over(context)) {
+        struct simulated_job *job = host->first_job;
+        INVARIANT(job != NULL);
+        while (job->ended && job->next != NULL)
+            job = job->next;
+        end_job(host, job);
         simulated_run_done(host);
     }
 }

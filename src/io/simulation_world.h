@@ -268,6 +268,7 @@ void simulated_socket_operations(struct io_operations *operations);
 /* simulation_workers.c */
 void simulated_submit(struct io *io, uint32_t lane, io_work *work, io_work *done, void *context);
 void simulated_finish_work(struct io *io);
+void simulated_finish_work_until(struct io *io, io_work_over *is_over, const void *context);
 void simulated_job_begins(struct simulated_host *host, uint64_t id);
 void simulated_job_ends(struct simulated_host *host, uint64_t id);
 /* Runs the `done`s that wait, and says whether there were any. */

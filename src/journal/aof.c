@@ -8,6 +8,7 @@
 #include "base/invariant.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "io/files.h"
 #include "resp/reply.h"
 #include <errno.h>
 #include <stdio.h>
@@ -54,16 +55,6 @@ void aof_path(const struct aof *aof, const char *name, struct buffer *out) {
     buffer_append_byte(out, 0);
 }
 
-static int write_all(struct io *io, io_file file, struct bytes bytes) {
-    while (bytes.size > 0) {
-        int64_t written = io->operations->write(io, file, bytes.data, bytes.size);
-        if (written < 0) return (int)-written;
-        if (written == 0) return EIO;
-        bytes = bytes_make(bytes.data + written, bytes.size - (size_t)written);
-    }
-    return 0;
-}
-
 /* A new file of these bytes in the folder, in the place of an old one. 0 or an errno. */
 static int replace_file(const struct aof *aof, const char *name, struct bytes text) {
     const struct io_operations *files = aof->io->operations;
@@ -73,7 +64,7 @@ static int replace_file(const struct aof *aof, const char *name, struct bytes te
     buffer_append_byte(&temporary, 0);
     io_file file =
         files->open(aof->io, temporary.data, IO_WRITE | IO_CREATE | IO_TRUNCATE | IO_APPEND, 0644);
-    int error = file < 0 ? -file : write_all(aof->io, file, text);
+    int error = file < 0 ? -file : -io_write_all(aof->io, file, text);
     if (file >= 0) {
         if (!error) error = -files->sync(aof->io, file, false);
         files->close(aof->io, file);
@@ -105,21 +96,12 @@ int aof_write_manifest(const struct aof *aof, const struct manifest *manifest) {
 /* The whole file; false and why when it cannot be had. */
 static bool read_file(const struct aof *aof, const char *path, uint64_t size_max,
                       struct buffer *out, char *error, size_t error_size) {
-    const struct io_operations *files = aof->io->operations;
-    enum { STEP = 64 * 1024 };
-    io_file file = files->open(aof->io, path, IO_READ, 0);
-    int64_t got = file;
-    while (got >= 0 && out->size <= size_max) {
-        got = files->read(aof->io, file, buffer_reserve(out, STEP), STEP);
-        if (got <= 0) break;
-        out->size += (size_t)got;
-    }
-    if (file >= 0) files->close(aof->io, file);
-    if (got == 0) return true;
-    if (got < 0)
-        snprintf(error, error_size, "%s: %s", path, strerror((int)-got));
-    else
+    int result = io_read_file(aof->io, path, size_max, out);
+    if (result == 0) return true;
+    if (result == -EFBIG)
         snprintf(error, error_size, "%s is larger than a manifest can be", path);
+    else
+        snprintf(error, error_size, "%s: %s", path, strerror(-result));
     return false;
 }
 
@@ -157,7 +139,7 @@ static uint64_t size_of(const struct aof *aof, const char *name) {
 
 static int write_counted(struct aof *aof, struct bytes bytes) {
     aof->disk.size += bytes.size;
-    return write_all(aof->io, aof->disk.file, bytes);
+    return -io_write_all(aof->io, aof->disk.file, bytes);
 }
 
 static int write_announced(struct aof *aof, const struct aof_job *job) {

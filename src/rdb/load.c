@@ -7,10 +7,16 @@
 #include "rdb/load_batch.h"
 #include <stdio.h>
 
+static bool worker_rests(const void *context) {
+    const struct rdb_load *load = context;
+    return !load->is_reading;
+}
+
 /* Nothing is under way any more. */
 static void stop_worker(struct rdb_load *load) {
+    struct io *io = load->options.io;
     __atomic_store_n(&load->cancelled, true, __ATOMIC_RELAXED);
-    if (load->is_reading) load->options.io->operations->finish_work(load->options.io);
+    io->operations->finish_work_until(io, worker_rests, load);
 }
 
 /* ---- into the keyspace ---- */

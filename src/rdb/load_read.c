@@ -38,7 +38,6 @@ static bool fill(struct rdb_input *in, size_t size) {
     while (piece->size < wanted) {
         int64_t got =
             io->operations->read(io, load->file, piece->data + piece->size, wanted - piece->size);
-        if (got == -EINTR) continue;
         if (got <= 0) {
             load->io_error = got < 0 ? (int)got : -EIO;
             break;

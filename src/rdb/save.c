@@ -2,6 +2,7 @@
 #include "rdb/save.h"
 
 #include "base/memory.h"
+#include "io/files.h"
 #include <errno.h>
 
 struct saving_file {
@@ -19,13 +20,8 @@ static bool fail(struct rdb_save *save, int error, const char *at) {
 }
 
 static bool write_all(struct rdb_save *save, io_file file, struct bytes bytes) {
-    while (bytes.size > 0) {
-        int64_t written = save->io->operations->write(save->io, file, bytes.data, bytes.size);
-        if (written == -EINTR) continue;
-        if (written <= 0) return fail(save, written < 0 ? (int)written : -EIO, "writing");
-        bytes = bytes_make(bytes.data + written, bytes.size - (size_t)written);
-    }
-    return true;
+    int error = io_write_all(save->io, file, bytes);
+    return error == 0 || fail(save, error, "writing");
 }
 
 /* The writer's sink. */

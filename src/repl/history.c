@@ -17,7 +17,6 @@ enum {
     AHEAD = 4 * 1024 * 1024, /* bytes that may wait in the output before more are read */
     READ = 256 * 1024,
     LINE_MAX_SIZE = 1024,
-    NAMES_MAX = 65536,
 };
 
 struct history {
@@ -43,10 +42,8 @@ static bool read_more(struct history *history) {
     if (history->at_end) return false;
     buffer_consume(&history->input, history->position);
     history->position = 0;
-    int64_t got;
-    do
-        got = io->operations->read(io, history->file, buffer_reserve(&history->input, READ), READ);
-    while (got == -EINTR);
+    int64_t got =
+        io->operations->read(io, history->file, buffer_reserve(&history->input, READ), READ);
     if (got < 0) history->error = (int)got;
     if (got <= 0) {
         history->at_end = true;
@@ -97,7 +94,7 @@ static bool is_known(const struct history *history, const char *id) {
     return strcmp(id, history->ids[0]) == 0 || strcmp(id, history->ids[1]) == 0;
 }
 
-static bool add_bytes(struct history *history, struct bytes bytes) {
+static void add_bytes(struct history *history, struct bytes bytes) {
     struct output_shared *piece = history->piece;
     size_t size = piece ? piece->size : 0;
     if (!piece || piece->capacity - size < bytes.size) {
@@ -112,7 +109,6 @@ static bool add_bytes(struct history *history, struct bytes bytes) {
     memcpy(piece->data + size, bytes.data, bytes.size);
     piece->size += bytes.size;
     history->at += bytes.size;
-    return true;
 }
 
 /* The stretch behind an announcement: what of it is wanted. False: the history has a gap, is not
@@ -128,7 +124,8 @@ static bool take_stretch(struct history *history, const struct annotation *annou
     if (crc64(0, bytes) != announced->crc) return false;
     if (end > history->to) bytes.size -= (size_t)(end - history->to);
     size_t skipped = (size_t)(history->at - begin);
-    return add_bytes(history, bytes_make(bytes.data + skipped, bytes.size - skipped));
+    add_bytes(history, bytes_make(bytes.data + skipped, bytes.size - skipped));
+    return true;
 }
 
 /* What is not announced is no part of the stream: the selection at the beginning of a file. */

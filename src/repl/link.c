@@ -504,7 +504,7 @@ static void hear_lines(struct session *session) {
 void link_event(struct session *session, uint32_t ready) {
     struct server *server = session->server;
     struct link *link = link_of(server);
-    if (link->session != session) return;
+    if (link->session != session || server->turn.interrupted) return; /* it is told again */
     if (session->flags & SESSION_DEAF) {
         /* It is read again later, and then found to be closed. */
         if (ready & IO_HANGUP) {

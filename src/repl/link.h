@@ -44,7 +44,7 @@ struct link {
     struct receive *receive; /* the dataset on its way; NULL: none */
     struct buffer unit;      /* of the stream: read and not yet whole */
     bool ack_wanted;
-    int64_t try_us, acked_us, down_since_us, heard_us; /* monotonic */
+    int64_t try_us, acked_us, down_since_us; /* monotonic */
     uint32_t failures;                                 /* in a row */
 };
 

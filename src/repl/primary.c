@@ -201,20 +201,16 @@ static bool is_of_stream(const struct session *session) {
     return session->flags & (SESSION_INTERNAL | SESSION_PRIMARY);
 }
 
-static bool parse_offset(struct bytes word, uint64_t *offset) {
-    return number_parse_u64(word, offset);
-}
-
 /* No reply: it would stand in the stream. */
 static void take_acknowledgement(struct call *call) {
     struct replica *replica = primary_find(call->server, call->session);
     uint64_t offset;
     if (!replica || replica->state == REPLICA_SPEAKS) return;
-    if (!parse_offset(call->argv[2], &offset)) return;
+    if (!number_parse_u64(call->argv[2], &offset)) return;
     if (offset > replica->acknowledged) replica->acknowledged = offset;
     replica->has_acknowledged = true;
     if (call->argc > 4 && call_argument_is(call, 3, "fack") &&
-        parse_offset(call->argv[4], &offset) && offset > replica->on_disk)
+        number_parse_u64(call->argv[4], &offset) && offset > replica->on_disk)
         replica->on_disk = offset;
     replica->acknowledged_ms = call->server->monotonic_ms;
     call->server->replication.wanted = true;

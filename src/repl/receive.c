@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "engine/config.h"
 #include "engine/server.h"
+#include "io/files.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -25,21 +26,10 @@ struct receive {
 
 /* ---- the worker's part ---- */
 
-static int write_all(struct receive *receive) {
-    struct io *io = receive->server->io;
-    struct bytes bytes = buffer_bytes(&receive->writing);
-    while (bytes.size > 0) {
-        int64_t written = io->operations->write(io, receive->file, bytes.data, bytes.size);
-        if (written == -EINTR) continue;
-        if (written <= 0) return written < 0 ? (int)written : -EIO;
-        bytes = bytes_make(bytes.data + written, bytes.size - (size_t)written);
-    }
-    return 0;
-}
-
 static void write_work(void *context) {
     struct receive *receive = context;
-    receive->error = write_all(receive);
+    receive->error =
+        io_write_all(receive->server->io, receive->file, buffer_bytes(&receive->writing));
 }
 
 static void keep_work(void *context) {
@@ -123,8 +113,7 @@ struct receive *receive_begin(struct server *server, struct bytes head) {
         memory_free(receive);
         return NULL;
     }
-    if (io->operations->directory(io, receive->folder, sizeof receive->folder) < 0)
-        snprintf(receive->folder, sizeof receive->folder, ".");
+    io_folder(io, receive->folder, sizeof receive->folder);
     snprintf(receive->path, sizeof receive->path, "%s/temp-sync-%lld.%llu.rdb", receive->folder,
              (long long)server->log->pid, (unsigned long long)server_random(server));
     snprintf(receive->kept, sizeof receive->kept, "%s/%s", receive->folder,

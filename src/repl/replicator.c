@@ -78,7 +78,6 @@ void replicator_attach(struct server *server) {
         "repl-backlog-size",   "min-replicas-to-write",      "min-replicas-max-lag",
         "min-replicas-to-ack", "min-replicas-to-ack-policy", "min-replicas-to-ack-timeout"};
     struct replicator *host = memory_alloc_zeroed(1, sizeof *host);
-    host->server = server;
     server->replication.host = host;
     server->replication.hooks = &hooks;
     server->replication.due_us = INT64_MAX;

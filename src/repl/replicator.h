@@ -19,7 +19,6 @@
 #include "repl/role.h"
 
 struct replicator {
-    struct server *server;
     struct primary primary;
     struct link link;
     struct failover failover;

@@ -8,6 +8,7 @@
 #include "engine/saving.h"
 #include "engine/server.h"
 #include "engine/session.h"
+#include "io/files.h"
 #include "rdb/save.h"
 #include "repl/replicator.h"
 #include <errno.h>
@@ -78,7 +79,6 @@ static void read_piece(struct transfer *transfer) {
     while (block->size < size) {
         int64_t got =
             io->operations->read(io, transfer->file, block->data + block->size, size - block->size);
-        if (got == -EINTR) continue;
         if (got <= 0) {
             transfer->error = got < 0 ? (int)got : -EIO;
             break;
@@ -140,15 +140,9 @@ static void done(void *context) {
     transfer->server->replication.wanted = true;
 }
 
-static bool is_one_of(const struct replica *replica, const struct transfer *transfer) {
-    return replica->transfer == transfer;
-}
-
 static void set_paths(struct transfer *transfer) {
     const struct server *server = transfer->server;
-    struct io *io = server->io;
-    if (io->operations->directory(io, transfer->folder, sizeof transfer->folder) < 0)
-        snprintf(transfer->folder, sizeof transfer->folder, ".");
+    io_folder(server->io, transfer->folder, sizeof transfer->folder);
     snprintf(transfer->path, sizeof transfer->path, "%s/%s", transfer->folder,
              server->config->dbfilename.data);
     snprintf(transfer->temporary, sizeof transfer->temporary, "%s/temp-repl-%lld.rdb",
@@ -276,7 +270,7 @@ static void hand_out(struct transfer *transfer) {
     for (uint32_t i = 0; i < transfer->block_count; i++) {
         struct output_shared *block = transfer->blocks[i];
         for (struct replica *replica = primary->replicas; replica; replica = replica->next)
-            if (is_one_of(replica, transfer) && block->size > 0)
+            if (replica->transfer == transfer && block->size > 0)
                 session_send_shared(replica->session, block, 0, block->size);
         transfer->bytes += block->size;
         output_unshare(block);
@@ -290,7 +284,7 @@ static size_t most_waiting(const struct transfer *transfer, uint32_t *count) {
     size_t most = 0;
     *count = 0;
     for (struct replica *replica = primary->replicas; replica; replica = replica->next) {
-        if (!is_one_of(replica, transfer)) continue;
+        if (replica->transfer != transfer) continue;
         size_t waiting = output_pending(&replica->session->output);
         if (waiting > most) most = waiting;
         ++*count;
@@ -302,7 +296,7 @@ static void finish(struct transfer *transfer) {
     struct server *server = transfer->server;
     struct primary *primary = &replicator_of(server)->primary;
     for (struct replica *replica = primary->replicas; replica; replica = replica->next) {
-        if (!is_one_of(replica, transfer)) continue;
+        if (replica->transfer != transfer) continue;
         replica->transfer = NULL;
         replica->acknowledged_ms = server->monotonic_ms;
         if (transfer->phase == WRITES) {
@@ -327,7 +321,7 @@ static void fail(struct transfer *transfer) {
         log_warning(server->log, "SYNC failed. Can't read or write the dataset: %s",
                     strerror(-transfer->error));
     for (struct replica *replica = primary->replicas; replica; replica = replica->next) {
-        if (!is_one_of(replica, transfer)) continue;
+        if (replica->transfer != transfer) continue;
         replica->transfer = NULL;
         session_close_later(replica->session);
     }
@@ -340,7 +334,7 @@ static void begin_reading(struct transfer *transfer) {
     char text[64];
     snprintf(text, sizeof text, "$%llu\r\n", (unsigned long long)transfer->file_left);
     for (struct replica *replica = primary->replicas; replica; replica = replica->next)
-        if (is_one_of(replica, transfer)) say(replica, text);
+        if (replica->transfer == transfer) say(replica, text);
     transfer->phase = READS;
     view_close(&transfer->server->keyspace, transfer->view);
     transfer->server->drain_unfinished = true;
@@ -379,12 +373,17 @@ void transfer_leave(struct replica *replica) {
     transfer->server->replication.wanted = true;
 }
 
+static bool rests(const void *context) {
+    const struct transfer *transfer = context;
+    return !transfer->is_working;
+}
+
 void transfer_cancel(struct server *server) {
     struct transfer *transfer = replicator_of(server)->primary.transfer;
     if (!transfer) return;
     __atomic_store_n(&transfer->is_cancelled, true, __ATOMIC_RELAXED);
     __atomic_store_n(&transfer->save.cancelled, 1, __ATOMIC_RELAXED);
-    if (transfer->is_working) server->io->operations->finish_work(server->io);
+    server->io->operations->finish_work_until(server->io, rests, transfer); /* a piece, at most */
     transfer->error = -ECANCELED;
     fail(transfer);
 }

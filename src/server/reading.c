@@ -3,12 +3,13 @@
 #include "server/reading.h"
 #include "engine/config_file.h"
 #include "engine/config_store.h"
+#include "io/files.h"
 #include "io/process.h"
 
 /* ---- how the configuration reaches other files ---- */
 
 static int reader_read(void *context, const char *path, struct buffer *out) {
-    return config_store_read(context, path, out);
+    return io_read_file(context, path, CONFIG_FILE_MAX, out);
 }
 
 static int reader_enter(void *context, const char *path) {
@@ -50,7 +51,7 @@ static bool append_file(struct io *io, struct config *config, struct bytes path,
                         struct buffer *text, struct log *log) {
     struct buffer absolute = {0};
     append_absolute(io, &absolute, path);
-    int result = config_store_read(io, absolute.data, text);
+    int result = io_read_file(io, absolute.data, CONFIG_FILE_MAX, text);
     if (result == 0)
         config_set_file(config, bytes_from_text(absolute.data));
     else

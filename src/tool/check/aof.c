@@ -3,6 +3,7 @@
 #include "tool/check/aof.h"
 
 #include "base/memory.h"
+#include "io/files.h"
 #include "journal/manifest.h"
 #include "journal/replay.h"
 #include "rdb/load.h"
@@ -349,7 +350,7 @@ static bool check_file(const struct check_aof_options *options, const char *path
     char error[256] = "";
     enum { PEEK = 5 };
     bool is_named = ends_with(path, ".manifest"), is_good;
-    int result = files_read(options->io, path, MANIFEST_SIZE_MAX, &text);
+    int result = io_read_file(options->io, path, MANIFEST_SIZE_MAX, &text);
     bool looks = result == 0 && text.size > PEEK && memcmp(text.data, "file ", PEEK) == 0;
     if (result == 0 && (is_named || looks) &&
         manifest_parse(&manifest, buffer_bytes(&text), error, sizeof error)) {

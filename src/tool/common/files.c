@@ -1,34 +1,10 @@
 /* files.c: files of any size, a piece at a time. */
 #include "tool/common/files.h"
+#include "io/files.h"
 
 #include <errno.h>
 
 enum { PIECE = 1 << 20 };
-
-int files_read(struct io *io, const char *path, uint64_t size_max, struct buffer *out) {
-    const struct io_operations *files = io->operations;
-    io_file file = files->open(io, path, IO_READ, 0);
-    if (file < 0) return file;
-    int64_t got = 1;
-    buffer_clear(out);
-    while (got > 0 && out->size <= size_max) {
-        got = files->read(io, file, buffer_reserve(out, PIECE), PIECE);
-        if (got > 0) out->size += (size_t)got;
-    }
-    files->close(io, file);
-    if (got < 0) return (int)got;
-    return out->size > size_max ? -EFBIG : 0;
-}
-
-static int write_all(struct io *io, io_file file, struct bytes bytes) {
-    while (bytes.size > 0) {
-        int64_t written = io->operations->write(io, file, bytes.data, bytes.size);
-        if (written < 0) return (int)written;
-        if (written == 0) return -EIO;
-        bytes = bytes_make(bytes.data + written, bytes.size - (size_t)written);
-    }
-    return 0;
-}
 
 /* Sync and close; what went wrong before goes on. */
 static int finish(struct io *io, io_file file, int result) {
@@ -44,7 +20,7 @@ static io_file open_new(struct io *io, const char *path) {
 int files_write_new(struct io *io, const char *path, struct bytes bytes) {
     io_file file = open_new(io, path);
     if (file < 0) return file;
-    return finish(io, file, write_all(io, file, bytes));
+    return finish(io, file, io_write_all(io, file, bytes));
 }
 
 int files_copy_range(struct io *io, const char *from, uint64_t begin, uint64_t end, io_file into,
@@ -61,7 +37,7 @@ int files_copy_range(struct io *io, const char *from, uint64_t begin, uint64_t e
             result = got < 0 ? (int)got : -EIO;
             break;
         }
-        result = write_all(io, into, bytes_make(room, (size_t)got));
+        result = io_write_all(io, into, bytes_make(room, (size_t)got));
         at += (uint64_t)got;
         if (step) step(context, at - begin);
     }

@@ -7,8 +7,6 @@
 
 /* All functions: 0 or a negative errno. */
 
-/* -EFBIG when it has more than `size_max` bytes. */
-int files_read(struct io *io, const char *path, uint64_t size_max, struct buffer *out);
 /* A new file: -EEXIST when there is one. */
 int files_write_new(struct io *io, const char *path, struct bytes bytes);
 /* The bytes [begin, end) of a file behind what `into` has; `step` may be NULL. */

@@ -6,6 +6,7 @@
 #include "tool/restore/plan.h"
 
 #include "base/memory.h"
+#include "io/files.h"
 #include "rdb/load.h"
 #include "tool/common/files.h"
 #include "tool/common/say.h"
@@ -441,7 +442,7 @@ bool plan_make(struct plan *plan, struct io *io, const struct log_folder *log,
     struct buffer text = {0};
     char reason[256];
     *plan = (struct plan){.io = io, .log = log, .wanted = wanted};
-    int error = files_read(io, log->path.data, MANIFEST_SIZE_MAX, &text);
+    int error = io_read_file(io, log->path.data, MANIFEST_SIZE_MAX, &text);
     bool good = error == 0 || fail(plan, "%s: %s", log->path.data, strerror(-error));
     if (good && !manifest_parse(&plan->manifest, buffer_bytes(&text), reason, sizeof reason))
         good = fail(plan, "%s: %s", log->path.data, reason);

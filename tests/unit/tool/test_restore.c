@@ -2,6 +2,7 @@
  * bases, restored to random times, offsets and commands: what the new folder has is what was there
  * then. From seeds, printed. */
 #include "../base/cmocka_all.h"
+#include "io/files.h"
 #include "io/simulation.h"
 #include "journal/aof.h"
 #include "tool/common/files.h"
@@ -180,7 +181,7 @@ static uint64_t read_folder(struct world *world, const char *folder) {
     char error[256];
     buffer_append_format(&path, "%s/aofdir/a.aof.manifest", folder);
     buffer_append_byte(&path, 0);
-    assert_int_equal(files_read(world->host, path.data, 1 << 20, &text), 0);
+    assert_int_equal(io_read_file(world->host, path.data, 1 << 20, &text), 0);
     /* Nothing at all is kept of a log that begins with an increment: an empty list. */
     bool is_empty = text.size == 0;
     if (!is_empty && !manifest_parse(&manifest, buffer_bytes(&text), error, sizeof error))

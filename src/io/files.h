@@ -1,0 +1,16 @@
+/* files.h: whole files, over the pieces that struct io reads and writes. */
+#ifndef REDSTART_IO_FILES_H
+#define REDSTART_IO_FILES_H
+
+#include "base/buffer.h"
+#include "io/io.h"
+
+/* 0 or a negative errno. */
+int io_write_all(struct io *io, io_file file, struct bytes bytes);
+/* Behind what `out` has; -EISDIR for a directory, -EFBIG when there are more than `size_max` bytes.
+ * What was read before an error stays in `out`. */
+int io_read_file(struct io *io, const char *path, uint64_t size_max, struct buffer *out);
+/* The present directory, or "." where nobody knows it. */
+void io_folder(struct io *io, char *folder, size_t size);
+
+#endif

@@ -149,7 +149,7 @@ static void reply_fields(struct call *call, const struct hash *hash, int64_t cou
     if (alive == 0 || wanted == 0) {
         reply_array(call->reply, 0);
     } else if (count < 0) {
-        reply_drawn(call, hash, wanted, values);
+        if (call_can_draw(call, wanted)) reply_drawn(call, hash, wanted, values);
     } else if (object_is_flat(&hash->object) || wanted > alive / FEW) {
         reply_sample(call, hash, wanted < alive ? wanted : alive, alive, values);
     } else {

@@ -213,7 +213,7 @@ void command_srandmember(struct call *call) {
         reply_item(call->reply, &member);
     } else if (count > 0) {
         reply_different(call, set, (uint64_t)count);
-    } else {
+    } else if (call_can_draw(call, (uint64_t)-count)) {
         reply_repeated(call, set, (uint64_t)-count);
     }
 }

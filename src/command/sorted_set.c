@@ -262,6 +262,7 @@ static void reply_random(struct call *call, const struct sorted_set *set, int64_
     uint64_t count = wanted < 0 ? -(uint64_t)wanted : (uint64_t)wanted;
     uint64_t total = set ? sorted_set_count(set) : 0;
     if (total == 0 || (wanted > 0 && count > total)) count = total;
+    if (wanted < 0 && !call_can_draw(call, count)) return;
     zset_reply_head(call, count, with_scores);
     if (count == 0) return;
     if (wanted > 0 && count > total / MANY) {

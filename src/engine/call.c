@@ -129,6 +129,12 @@ bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t ma
     return false;
 }
 
+bool call_can_draw(struct call *call, uint64_t count) {
+    if (count <= CALL_DRAWS_MAX) return true;
+    call_error(call, "ERR value is out of range");
+    return false;
+}
+
 bool call_parse_timeout(struct call *call, uint32_t index, int64_t *timeout_ms) {
     static const long double limit = 9223372036854775808.0L; /* 2^63 */
     long double ms;

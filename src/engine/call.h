@@ -73,6 +73,10 @@ bool call_parse_i64(struct call *call, uint32_t index, int64_t *out, const char 
 /* The same, in a range; outside it the error says the range, or is `error`. */
 bool call_parse_range(struct call *call, uint32_t index, int64_t min, int64_t max, int64_t *out,
                       const char *error);
+/* May so many elements be drawn, of which some may be the same? False after an error reply: an
+ * argument must not make the server draw for hours and fill its memory. */
+enum { CALL_DRAWS_MAX = 1 << 26 };
+bool call_can_draw(struct call *call, uint64_t count);
 
 /* ---- keys ---- */
 

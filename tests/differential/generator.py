@@ -7,6 +7,7 @@ byte strings, or a list of several that belong together.
 """
 
 import random
+import re
 from bisect import bisect
 
 import generator_hash
@@ -179,7 +180,7 @@ class Generator:
     def next(self):
         """One command or several that belong together, as a list."""
         made = self.makers[bisect(self.bounds, self.uniform() * self.total)](self)
-        return [impatient(command) for command in (made if isinstance(made, list) else [made])]
+        return [modest(impatient(command)) for command in (made if isinstance(made, list) else [made])]
 
     def batch(self, size):
         commands = []
@@ -233,6 +234,14 @@ def impatient(command):
     words = list(command)
     words[place] = b"0.01"
     return tuple(words)
+
+
+def modest(command):
+    """7.0 draws as many members as it is told to; here numbers that no reply can hold are refused, as both do with the lowest."""
+    if len(command) > 2 and command[0].upper() in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"):
+        if re.fullmatch(rb"-[1-9][0-9]{7,18}", command[2]):
+            return (*command[:2], b"-9223372036854775808", *command[3:])
+    return command
 
 
 def spoiled(maker):

@@ -72,6 +72,25 @@ static void debug_change_repl_id(struct call *call) {
     reply_ok(call->reply);
 }
 
+/* Into the stream, and not run here. Replicas stop at what they cannot run: only whole commands. */
+static void debug_replicate(struct call *call) {
+    const struct server *server = call->server;
+    const struct bytes *words = call->argv + 2;
+    size_t count = call->argc - 2;
+    const struct command *container,
+        *command = command_resolve(server->commands, words, count, &container);
+    if (server->replication.is_replica) {
+        call_error(call, "ERR This server is a replica: the stream is its primary's");
+        return;
+    }
+    if (!command || !command_arity_fits(command, count)) {
+        call_error(call, "ERR DEBUG REPLICATE needs a command with its arguments");
+        return;
+    }
+    call_effect(call, call->database, words, count);
+    reply_ok(call->reply);
+}
+
 /* ---- crashes ---- */
 
 static void debug_assert(struct call *call) {
@@ -124,10 +143,6 @@ static void refuse(struct call *call, const char *missing) {
                missing);
 }
 
-static void debug_needs_replication(struct call *call) {
-    refuse(call, "replication");
-}
-
 static void debug_needs_restart(struct call *call) {
     refuse(call, "restarting in place");
 }
@@ -168,7 +183,7 @@ static const struct subcommand subcommands[] = {
     {"quicklist-packed-threshold", 3, 3, debug_quicklist_packed_threshold},
     {"reload", 2, ARGUMENTS_ANY, debug_reload},
     {"loadaof", 2, 2, debug_loadaof},
-    {"replicate", 3, ARGUMENTS_ANY, debug_needs_replication},
+    {"replicate", 3, ARGUMENTS_ANY, debug_replicate},
     {"replybuffer", 4, 4, debug_replybuffer},
     {"restart", 2, 3, debug_needs_restart},
     {"segfault", 2, 2, debug_segfault},

@@ -109,8 +109,8 @@ void command_memory_stats(struct call *call) {
     field(call, "peak.allocated", (int64_t)memory.peak);
     field(call, "total.allocated", (int64_t)memory.used);
     field(call, "startup.allocated", (int64_t)memory.startup);
-    field(call, "replication.backlog", 0);
-    field(call, "clients.slaves", 0);
+    field(call, "replication.backlog", (int64_t)memory.backlog);
+    field(call, "clients.slaves", (int64_t)memory.replicas);
     field(call, "clients.normal", (int64_t)memory.clients);
     field(call, "cluster.links", 0);
     field(call, "aof.buffer", (int64_t)server->journal.pending.capacity);

@@ -135,6 +135,8 @@ static void sample(struct server *server) {
     statistics_sample(&statistics->rate_commands, now, statistics->commands);
     statistics_sample(&statistics->rate_in, now, statistics->bytes_in);
     statistics_sample(&statistics->rate_out, now, statistics->bytes_out);
+    statistics_sample(&statistics->rate_replicated_in, now, statistics->replicated_in);
+    statistics_sample(&statistics->rate_replicated_out, now, statistics->replicated_out);
     server_note_memory(server);
 }
 

@@ -54,8 +54,9 @@ void memory_limit_configure(struct server *server) {
 /* ---- what counts ---- */
 
 size_t memory_limit_apart(const struct server *server) {
+    const struct replication_memory *replication = &server->replication.memory;
     return server->keyspace.epochs.limbo_bytes + server->disposing_bytes +
-           server->journal.pending.capacity;
+           server->journal.pending.capacity + (replication->blocks - replication->backlog);
 }
 
 size_t memory_limit_used(const struct server *server) {

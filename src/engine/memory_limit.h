@@ -36,7 +36,8 @@ struct memory_limit {
 void memory_limit_init(struct server *server);
 /* The directives changed. */
 void memory_limit_configure(struct server *server);
-/* Bytes that do not count towards the limit: the journal's buffer, and what is as good as free. */
+/* Bytes that do not count towards the limit: the journal's buffer, what waits for replicas beyond
+ * the backlog (each key evicted would make it more), and what is as good as free. */
 size_t memory_limit_apart(const struct server *server);
 /* Bytes that do. */
 size_t memory_limit_used(const struct server *server);

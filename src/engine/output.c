@@ -29,7 +29,15 @@ struct output_shared *output_share(size_t capacity) {
 
 void output_unshare(struct output_shared *shared) {
     INVARIANT(shared->references > 0);
-    if (--shared->references == 0) memory_free(shared);
+    if (--shared->references > 0) return;
+    if (shared->account) *shared->account -= shared->capacity;
+    memory_free(shared);
+}
+
+void output_count(struct output_shared *shared, size_t *account) {
+    INVARIANT(!shared->account);
+    shared->account = account;
+    *account += shared->capacity;
 }
 
 void output_append_shared(struct output *output, struct output_shared *shared, size_t from,

@@ -40,6 +40,7 @@ struct output_chunk {
 struct output_shared {
     uint32_t references;
     size_t size, capacity;
+    size_t *account; /* where its capacity is counted while it lives; NULL: nowhere */
     char data[];
 };
 
@@ -58,6 +59,8 @@ void output_append(struct output *output, struct bytes bytes);
 /* One reference is the caller's. */
 struct output_shared *output_share(size_t capacity);
 void output_unshare(struct output_shared *shared);
+/* Count it there from now on; the account outlives it. */
+void output_count(struct output_shared *shared, size_t *account);
 /* Append a stretch of it, without copying. */
 void output_append_shared(struct output *output, struct output_shared *shared, size_t from,
                           size_t size);

@@ -21,6 +21,13 @@ struct session;
 
 enum { REPLICATION_ID_SIZE = 40 }; /* hexadecimal digits */
 
+/* Bytes of shared memory (output.h). What the backlog has not is there for replicas that are slow,
+ * or get a dataset. */
+struct replication_memory {
+    size_t blocks;  /* of stream and datasets, the backlog's among them */
+    size_t backlog; /* the stream's end, kept whether somebody reads it or not */
+};
+
 struct replication_hooks {
     /* The dataset of the server's own files is there, and nobody has changed it yet. */
     void (*start)(struct server *server);
@@ -35,6 +42,8 @@ struct replication_hooks {
     void (*gone)(struct session *session);
     /* True after an error reply: the command may not run now. */
     bool (*refuses)(struct call *call);
+    /* Bytes of the stream that wait for a session with SESSION_REPLICA; a dataset's are not. */
+    size_t (*waits_for)(const struct session *session);
     /* Before a commit, while `promises`. */
     void (*before_commit)(struct server *server);
     void (*report)(struct report *report);
@@ -56,6 +65,7 @@ struct replication {
     char id[REPLICATION_ID_SIZE + 1];
     char second_id[REPLICATION_ID_SIZE + 1]; /* empty: none */
     uint64_t second_offset;                  /* bytes of the stream that it is good for */
+    struct replication_memory memory;
     bool is_loaded; /* id and offset are those of the files that were loaded */
 };
 

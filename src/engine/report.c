@@ -112,7 +112,7 @@ static void append_clients(struct report *report) {
     for (uint32_t i = 0; i < server->session_count; i++) {
         const struct session *session = server->sessions[i];
         if (session->flags & SESSION_INTERNAL) continue;
-        connected++;
+        connected += session->class != SESSION_CLASS_REPLICA;
         blocked += session->held != NULL;
         if (session->input.capacity > input) input = session->input.capacity;
         if (session_output_size(session) > output) output = session_output_size(session);

@@ -51,8 +51,10 @@ struct report_memory {
     size_t peak;     /* the most that was ever sampled, or seen now */
     size_t startup;  /* used when the server had just opened */
     size_t tables;   /* of the keyspace: finding keys, not holding them */
-    size_t clients;  /* sessions with their buffers */
-    size_t overhead; /* startup, tables and clients */
+    size_t clients;  /* sessions with their buffers, without those of replicas */
+    size_t replicas; /* theirs, with the stream and datasets that wait beyond the backlog */
+    size_t backlog;  /* the stream's end */
+    size_t overhead; /* startup, tables, clients, replicas and backlog */
     size_t dataset;  /* used without overhead */
     size_t active,
         resident; /* pages with something in use; mapped. The allocator's word, 0: unknown */

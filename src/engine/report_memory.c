@@ -14,7 +14,20 @@
 static size_t clients_memory(const struct server *server) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < server->session_count; i++)
-        bytes += session_memory(server->sessions[i]);
+        if (server->sessions[i]->class != SESSION_CLASS_REPLICA)
+            bytes += session_memory(server->sessions[i]);
+    return bytes;
+}
+
+/* Their outputs are stretches of blocks that are counted once, whoever gets them. */
+static size_t replicas_memory(const struct server *server) {
+    const struct replication_memory *memory = &server->replication.memory;
+    size_t bytes = memory->blocks - memory->backlog;
+    for (uint32_t i = 0; i < server->session_count; i++) {
+        const struct session *session = server->sessions[i];
+        if (session->class == SESSION_CLASS_REPLICA)
+            bytes += session_memory(session) - session->output.chunk_bytes;
+    }
     return bytes;
 }
 
@@ -34,6 +47,7 @@ static size_t tables_memory(const struct server *server) {
 
 static size_t sum_of_parts(const struct server *server) {
     return server->startup_memory + keyspace_memory(server) + clients_memory(server) +
+           replicas_memory(server) + server->replication.memory.backlog +
            server->journal.pending.capacity;
 }
 
@@ -67,11 +81,14 @@ static struct report_memory gather(const struct server *server,
                                    .startup = server->startup_memory,
                                    .tables = tables_memory(server),
                                    .clients = clients_memory(server),
+                                   .replicas = replicas_memory(server),
+                                   .backlog = server->replication.memory.backlog,
                                    .active = less(allocator->active, discarded(server)),
                                    .resident = less(allocator->resident, discarded(server)),
                                    .muzzy = allocator->muzzy};
     if (memory.peak < memory.used) memory.peak = memory.used;
-    memory.overhead = memory.startup + memory.tables + memory.clients;
+    memory.overhead =
+        memory.startup + memory.tables + memory.clients + memory.replicas + memory.backlog;
     if (memory.overhead > memory.used) memory.overhead = memory.used;
     memory.dataset = memory.used - memory.overhead;
     return memory;
@@ -154,13 +171,13 @@ static void append_ratios(struct report *report, const struct report_memory *mem
 }
 
 static void append_clients(struct report *report, const struct report_memory *memory) {
-    static const char *const before[] = {"mem_replication_backlog", "mem_total_replication_buffers",
-                                         "mem_clients_slaves", NULL};
-    static const char *const after[] = {"mem_cluster_links", NULL};
     report_number(report, "mem_not_counted_for_evict", memory_limit_apart(report->server));
-    report_zeros(report, before);
+    report_number(report, "mem_replication_backlog", memory->backlog);
+    report_number(report, "mem_total_replication_buffers",
+                  report->server->replication.memory.blocks);
+    report_number(report, "mem_clients_slaves", memory->replicas);
     report_number(report, "mem_clients_normal", memory->clients);
-    report_zeros(report, after);
+    report_number(report, "mem_cluster_links", 0);
     report_number(report, "mem_aof_buffer", report->server->journal.pending.capacity);
     report_text(report, "mem_allocator", memory_allocator_name());
     report_number(report, "mem_overhead_db_hashtable_rehashing", 0);

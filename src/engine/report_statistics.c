@@ -9,21 +9,23 @@
 
 /* ---- Stats ---- */
 
+static void append_kilobytes(struct report *report, const char *name,
+                             const struct statistics_rate *rate) {
+    report_decimal(report, name, (double)statistics_rate_now(rate) / 1024);
+}
+
 static void append_rates(struct report *report) {
-    static const double kilobyte = 1024;
     const struct statistics *counted = &report->server->statistics;
     report_number(report, "instantaneous_ops_per_sec",
                   statistics_rate_now(&counted->rate_commands));
     report_number(report, "total_net_input_bytes", counted->bytes_in);
     report_number(report, "total_net_output_bytes", counted->bytes_out);
-    report_number(report, "total_net_repl_input_bytes", 0);
-    report_number(report, "total_net_repl_output_bytes", 0);
-    report_decimal(report, "instantaneous_input_kbps",
-                   (double)statistics_rate_now(&counted->rate_in) / kilobyte);
-    report_decimal(report, "instantaneous_output_kbps",
-                   (double)statistics_rate_now(&counted->rate_out) / kilobyte);
-    report_text(report, "instantaneous_input_repl_kbps", "0.00");
-    report_text(report, "instantaneous_output_repl_kbps", "0.00");
+    report_number(report, "total_net_repl_input_bytes", counted->replicated_in);
+    report_number(report, "total_net_repl_output_bytes", counted->replicated_out);
+    append_kilobytes(report, "instantaneous_input_kbps", &counted->rate_in);
+    append_kilobytes(report, "instantaneous_output_kbps", &counted->rate_out);
+    append_kilobytes(report, "instantaneous_input_repl_kbps", &counted->rate_replicated_in);
+    append_kilobytes(report, "instantaneous_output_repl_kbps", &counted->rate_replicated_out);
 }
 
 static uint64_t evicted_scripts(const struct server *server) {

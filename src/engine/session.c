@@ -208,13 +208,22 @@ size_t session_output_size(const struct session *session) {
     return session->output.chunk_bytes + session->output.chunk_count * sizeof(struct output_chunk);
 }
 
+/* A replica's limits are for the stream, which the backlog keeps anyway as far as it reaches: they
+ * are never below its size. */
+static size_t waits_for_replica(const struct session *session) {
+    const struct replication *replication = &session->server->replication;
+    return replication->host ? replication->hooks->waits_for(session) : 0;
+}
+
 bool session_check_output(struct session *session) {
     struct server *server = session->server;
     const struct config_output_limit *limit =
         &server->config->client_output_buffer_limit.of[session->class];
-    size_t size = session_output_size(session);
-    bool hard = limit->hard > 0 && size >= limit->hard;
-    bool soft = limit->soft > 0 && size >= limit->soft;
+    bool is_replica = session->class == SESSION_CLASS_REPLICA;
+    size_t size = is_replica ? waits_for_replica(session) : session_output_size(session);
+    uint64_t least = is_replica ? server->config->repl_backlog_size : 0;
+    bool hard = limit->hard > 0 && size >= limit->hard && size >= least;
+    bool soft = limit->soft > 0 && size >= limit->soft && size >= least;
     if (!soft)
         session->soft_limit_since_ms = 0;
     else if (session->soft_limit_since_ms == 0)
@@ -260,6 +269,8 @@ static bool send_some(struct session *session) {
         server->statistics.writes++;
         server->statistics.bytes_out += (uint64_t)sent;
         session->bytes_out += (uint64_t)sent;
+        if (unlikely(session->class == SESSION_CLASS_REPLICA))
+            server->statistics.replicated_out += (uint64_t)sent;
         session->clear_bytes -= (size_t)sent;
         output_sent(&session->output, (size_t)sent);
         if ((size_t)sent < offered) return true;

@@ -27,12 +27,14 @@ struct statistics {
         evicted_keys;
     uint64_t full_syncs, partial_syncs, refused_partial_syncs; /* asked for by replicas */
     uint64_t evicted_clients, hits, misses, bytes_in, bytes_out, errors, unexpected_errors;
+    uint64_t replicated_in, replicated_out; /* bytes, from the primary and to replicas */
     uint64_t query_buffer_disconnections, output_buffer_disconnections;
     uint64_t expired_time_cap_reached, acl_denied_auth, acl_denied_command;
     uint64_t acl_denied_key, acl_denied_channel;
     uint64_t reads, writes; /* system calls that moved bytes */
     uint64_t turns, turn_us_max, expire_us, memory_peak;
     struct statistics_rate rate_commands, rate_in, rate_out;
+    struct statistics_rate rate_replicated_in, rate_replicated_out;
     struct error_count error_codes[ERROR_CODES_MAX];
     uint32_t error_code_count;
     bool errors_full; /* there were more kinds */

@@ -161,6 +161,8 @@ static bool gather(struct server *server, struct session *session) {
     server->statistics.reads++;
     server->statistics.bytes_in += (uint64_t)size;
     session->bytes_in += (uint64_t)size;
+    if (unlikely(session->flags & SESSION_PRIMARY))
+        server->statistics.replicated_in += (uint64_t)size;
     if (session->active_ms < server->load.begun_us / 1000) server->load.sessions++;
     session->active_ms = server->monotonic_ms;
     if (filling) {

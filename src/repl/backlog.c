@@ -10,9 +10,11 @@ struct backlog_block {
     uint64_t offset; /* of its first byte */
 };
 
-void backlog_open(struct backlog *backlog, uint64_t offset, uint64_t wanted) {
+void backlog_open(struct backlog *backlog, uint64_t offset, uint64_t wanted,
+                  struct replication_memory *memory) {
     INVARIANT(!backlog->is_open);
-    *backlog = (struct backlog){.is_open = true, .begin = offset, .end = offset, .wanted = wanted};
+    *backlog = (struct backlog){
+        .is_open = true, .begin = offset, .end = offset, .wanted = wanted, .memory = memory};
 }
 
 static void drop_first(struct backlog *backlog) {
@@ -23,7 +25,7 @@ static void drop_first(struct backlog *backlog) {
     else
         backlog->last = NULL;
     backlog->begin = block->offset + block->shared->size;
-    backlog->memory -= block->shared->capacity;
+    backlog->memory->backlog -= block->shared->capacity;
     output_unshare(block->shared);
     memory_free(block);
 }
@@ -57,7 +59,8 @@ static void add_block(struct backlog *backlog) {
     else
         backlog->first = block;
     backlog->last = block;
-    backlog->memory += capacity;
+    output_count(block->shared, &backlog->memory->blocks);
+    backlog->memory->backlog += capacity;
 }
 
 void backlog_append(struct backlog *backlog, struct bytes bytes) {

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "engine/output.h"
+#include "engine/replication.h"
 
 enum { BACKLOG_BLOCK_MIN = 16 * 1024, BACKLOG_BLOCK_MAX = 256 * 1024 };
 
@@ -23,11 +24,12 @@ struct backlog {
     uint64_t begin, end; /* offsets of the stream */
     uint64_t wanted;     /* bytes */
     struct backlog_block *first, *last;
-    uint64_t memory; /* bytes of all blocks */
+    struct replication_memory *memory; /* where its blocks are counted */
 };
 
 /* Empty, from that offset on. */
-void backlog_open(struct backlog *backlog, uint64_t offset, uint64_t wanted);
+void backlog_open(struct backlog *backlog, uint64_t offset, uint64_t wanted,
+                  struct replication_memory *memory);
 void backlog_close(struct backlog *backlog);
 void backlog_set_wanted(struct backlog *backlog, uint64_t wanted);
 void backlog_append(struct backlog *backlog, struct bytes bytes);

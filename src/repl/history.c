@@ -291,6 +291,7 @@ static void step(struct replica *replica) {
     if (!history->has_begun) primary_say_continue(replica);
     history->has_begun = true;
     if (history->piece) {
+        output_count(history->piece, &server->replication.memory.blocks);
         session_send_shared(replica->session, history->piece, 0, history->piece->size);
         output_unshare(history->piece);
         history->piece = NULL;

@@ -355,6 +355,18 @@ static void check_dataset(struct server *server) {
         load(server);
 }
 
+/* Up to `room` bytes from the primary; as io_receive. */
+static int64_t hear(struct session *session, char *into, size_t room) {
+    struct server *server = session->server;
+    int64_t size = io_receive(server->io, session->socket, into, room);
+    if (size <= 0) return size;
+    session->active_ms = server->monotonic_ms;
+    session->bytes_in += (uint64_t)size;
+    server->statistics.bytes_in += (uint64_t)size;
+    server->statistics.replicated_in += (uint64_t)size;
+    return size;
+}
+
 static void hear_dataset(struct session *session) {
     struct server *server = session->server;
     struct link *link = link_of(server);
@@ -369,7 +381,7 @@ static void hear_dataset(struct session *session) {
             session_watch(session);
             break;
         }
-        int64_t size = io_receive(server->io, session->socket, into, room);
+        int64_t size = hear(session, into, room);
         if (size == -EAGAIN) break;
         if (size <= 0) {
             give_up(server, "I/O error trying to sync with MASTER: %s",
@@ -377,8 +389,6 @@ static void hear_dataset(struct session *session) {
             return;
         }
         heard += (size_t)size;
-        session->active_ms = server->monotonic_ms;
-        server->statistics.bytes_in += (uint64_t)size;
         size_t beyond = receive_filled(link->receive, (size_t)size);
         if (beyond > 0) buffer_append(&link->input, into + size - beyond, beyond);
     }
@@ -488,7 +498,7 @@ static void hear_lines(struct session *session) {
     struct server *server = session->server;
     struct link *link = link_of(server);
     char *into = buffer_reserve(&link->input, HEARD_BYTES);
-    int64_t size = io_receive(server->io, session->socket, into, HEARD_BYTES);
+    int64_t size = hear(session, into, HEARD_BYTES);
     if (size == -EAGAIN) return;
     if (size <= 0) {
         give_up(server, "Failed to read response from the server: %s",
@@ -496,7 +506,6 @@ static void hear_lines(struct session *session) {
         return;
     }
     link->input.size += (size_t)size;
-    session->active_ms = server->monotonic_ms;
     take_lines(server);
     if (link->state == LINK_RECEIVES) hear_dataset(session);
 }

@@ -35,16 +35,17 @@ static void gather_stretch(void *context, struct output_shared *shared, size_t f
 
 static void send_stretch(void *context, struct output_shared *shared, size_t from, size_t size) {
     const struct sending *sending = context;
+    sending->replica->followed += size;
     session_send_shared(sending->replica->session, shared, from, size);
 }
 
-/* More waits for it than a replica may have. */
-static bool is_over_limit(const struct server *server, const struct replica *replica) {
-    const struct config_output_limit *limit =
-        &server->config->client_output_buffer_limit.of[SESSION_CLASS_REPLICA];
-    uint64_t wanted = primary_of(server)->backlog.wanted;
-    uint64_t hard = limit->hard > 0 && limit->hard < wanted ? wanted : limit->hard;
-    return hard > 0 && replica->later.chunk_bytes > hard;
+/* Behind a dataset there is nothing but the stream. */
+size_t primary_waits_for(const struct session *session) {
+    const struct replica *replica = primary_find(session->server, session);
+    if (!replica) return 0;
+    size_t sending = output_pending(&session->output);
+    if (sending > replica->followed) sending = (size_t)replica->followed;
+    return sending + replica->later.chunk_bytes;
 }
 
 static void feed(struct server *server, struct replica *replica, uint64_t from) {
@@ -59,10 +60,7 @@ static void feed(struct server *server, struct replica *replica, uint64_t from) 
     }
     backlog_each(backlog, from, gather_stretch, &sending);
     if (!gathers) server->replication.wanted = true;
-    if (!is_over_limit(server, replica)) return;
-    log_warning(server->log, "A replica is closed: %zu bytes of the stream wait for it",
-                replica->later.chunk_bytes);
-    session_close_later(replica->session);
+    if (!session_check_output(replica->session)) session_close_later(replica->session);
 }
 
 /* The journal's reader. */
@@ -82,7 +80,8 @@ void primary_open_backlog(struct server *server) {
     replication_count(server);
     journal_add_reader(&server->journal, consume, server);
     server->replication.feeds = true;
-    backlog_open(&primary->backlog, server->journal.offset, server->config->repl_backlog_size);
+    backlog_open(&primary->backlog, server->journal.offset, server->config->repl_backlog_size,
+                 &server->replication.memory);
     primary->pinged_us = server->monotonic_us;
 }
 
@@ -101,6 +100,7 @@ void primary_gather(struct replica *replica, uint64_t from) {
 }
 
 static void send_gathered(struct replica *replica) {
+    replica->followed += replica->later.chunk_bytes;
     for (const struct output_chunk *chunk = replica->later.first; chunk; chunk = chunk->next)
         session_send_shared(replica->session, chunk->shared,
                             (size_t)(chunk->data - chunk->shared->data), chunk->size);

@@ -45,6 +45,7 @@ struct replica {
     struct transfer *transfer; /* it is part of; NULL: none */
     struct history *history;   /* being read back for it; NULL: none */
     struct output later;
+    uint64_t followed; /* bytes of the stream that were put into its session's output */
     bool is_succeeded; /* the same server has come again since: this connection counts no more */
     bool has_acknowledged;
     uint64_t acknowledged;   /* offset */
@@ -90,6 +91,7 @@ void primary_gather(struct replica *replica, uint64_t from);
 /* The past could be read back: tell it so; or it could not: it gets the whole dataset. */
 void primary_say_continue(struct replica *replica);
 void primary_want_all(struct replica *replica);
+size_t primary_waits_for(const struct session *session);
 /* Where it can be reached, without the port. */
 void replica_address(const struct replica *replica, char out[]);
 struct replica *primary_find(const struct server *server, const struct session *session);

@@ -58,6 +58,7 @@ static const struct replication_hooks hooks = {
     .apply = link_apply,
     .gone = gone,
     .refuses = primary_refuses,
+    .waits_for = primary_waits_for,
     .before_commit = primary_before_commit,
     .report = primary_report,
     .may_end = primary_may_end,

@@ -269,6 +269,7 @@ static void hand_out(struct transfer *transfer) {
     struct primary *primary = &replicator_of(transfer->server)->primary;
     for (uint32_t i = 0; i < transfer->block_count; i++) {
         struct output_shared *block = transfer->blocks[i];
+        output_count(block, &transfer->server->replication.memory.blocks);
         for (struct replica *replica = primary->replicas; replica; replica = replica->next)
             if (replica->transfer == transfer && block->size > 0)
                 session_send_shared(replica->session, block, 0, block->size);

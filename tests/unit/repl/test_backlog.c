@@ -30,11 +30,12 @@ static void test_against_a_buffer(void **state) {
     struct random random = random_from_seed();
     enum { ROUNDS = 40, STEPS = 200, SIZE_MAX_HERE = 60000 };
     char bytes[SIZE_MAX_HERE];
+    struct replication_memory memory = {0};
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t base = random_below(&random, 1000000), wanted = random_below(&random, 400000);
         struct backlog backlog = {0};
         struct buffer all = {0};
-        backlog_open(&backlog, base, wanted);
+        backlog_open(&backlog, base, wanted, &memory);
         for (int step = 0; step < STEPS; step++) {
             size_t size = random_below(&random, random_below(&random, 4) ? 200 : SIZE_MAX_HERE);
             for (size_t i = 0; i < size; i++)
@@ -55,7 +56,11 @@ static void test_against_a_buffer(void **state) {
             }
             expect_from(&backlog, &all, base, backlog.begin + random_below(&random, kept + 1));
         }
+        assert_true(memory.backlog >= backlog.end - backlog.begin);
+        assert_int_equal(memory.blocks, memory.backlog);
         backlog_close(&backlog);
+        assert_int_equal(memory.blocks, 0);
+        assert_int_equal(memory.backlog, 0);
         buffer_release(&all);
     }
 }
@@ -64,13 +69,14 @@ static void take_stretch(void *context, struct output_shared *block, size_t from
     output_append_shared(context, block, from, size);
 }
 
-/* A block that an output has a stretch of stays when the backlog lets go of it. */
+/* A block that an output has a stretch of stays when the backlog lets go of it, and counts. */
 static void test_a_slow_reader(void **state) {
     (void)state;
     struct backlog backlog = {0};
     struct output output = {0};
     struct bytes parts[OUTPUT_PARTS_MAX];
-    backlog_open(&backlog, 0, 0);
+    struct replication_memory memory = {0};
+    backlog_open(&backlog, 0, 0, &memory);
     backlog_append(&backlog, BYTES("first"));
     backlog_each(&backlog, 0, take_stretch, &output);
     for (int i = 0; i < 100; i++) {
@@ -80,10 +86,13 @@ static void test_a_slow_reader(void **state) {
         backlog_trim(&backlog);
     }
     assert_true(backlog.begin > 5);
+    assert_int_equal(memory.blocks, memory.backlog + BACKLOG_BLOCK_MIN);
     backlog_close(&backlog);
+    assert_int_equal(memory.blocks, BACKLOG_BLOCK_MIN);
     assert_int_equal(output_parts(&output, parts), 1);
     assert_true(bytes_equal(parts[0], BYTES("first")));
     output_release(&output);
+    assert_int_equal(memory.blocks, 0);
 }
 
 int main(void) {

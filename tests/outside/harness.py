@@ -389,10 +389,11 @@ def parse_info(text):
 
 
 def wait_until(condition, seconds=20, step=0.01):
-    """Poll until the condition holds; its last value."""
+    """Poll until the condition holds; its value. Fails the test when it never does."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
-        if value or time.monotonic() > deadline:
+        if value:
             return value
+        assert time.monotonic() <= deadline, f"waited in vain, {seconds} s"
         time.sleep(step)

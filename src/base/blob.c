@@ -12,6 +12,10 @@ static size_t allocation_size(size_t capacity) {
     return size;
 }
 
+size_t blob_memory(size_t capacity) {
+    return memory_size_class(allocation_size(capacity));
+}
+
 static struct blob *blob_init(struct blob *blob, size_t capacity) {
     blob->holders = 1;
     blob->size = 0;

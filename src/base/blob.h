@@ -13,6 +13,8 @@ struct blob {
     char data[];
 };
 
+/* Bytes of memory that a blob with so much room takes. */
+size_t blob_memory(size_t capacity);
 /* One holder, size 0. */
 struct blob *blob_make(size_t capacity);
 /* The same, or NULL when there is no memory. */

@@ -79,6 +79,15 @@ size_t memory_usable_size(const void *block) {
     return malloc_usable_size((void *)(uintptr_t)block);
 }
 
+size_t memory_size_class(size_t size) {
+#ifdef REDSTART_JEMALLOC
+    size_t class = nallocx(at_least_one(size), 0);
+    return class != 0 ? class : size;
+#else
+    return size;
+#endif
+}
+
 char *memory_copy(const void *data, size_t size) {
     INVARIANT(size < SIZE_MAX);
     char *copy = memory_alloc(size + 1);

@@ -25,6 +25,8 @@ void *memory_try_resize(void *block, size_t size) __attribute__((alloc_size(2)))
 void memory_free(void *block);
 /* Bytes that the allocator really set aside for a block. */
 size_t memory_usable_size(const void *block);
+/* Bytes that it would set aside for one of that size, as far as it says. */
+size_t memory_size_class(size_t size);
 char *memory_copy_text(const char *text);
 /* A copy of `size` bytes with a zero behind it. */
 char *memory_copy(const void *data, size_t size);

@@ -49,6 +49,7 @@ void memory_limit_configure(struct server *server) {
     eviction_set(&limit->eviction, rank_of(policy), is_volatile(policy),
                  (uint32_t)config->maxmemory_samples);
     limit->is_reached = false;
+    if (!limit->is_set) memory_room_step(server);
 }
 
 /* ---- what counts ---- */
@@ -76,11 +77,9 @@ static void evict(struct server *server, struct database *db, struct spot *spot)
     server_remove_key(server, db, spot, NOTIFY_EVICTED, "evicted");
 }
 
-static bool is_above(const struct server *server) {
-    return memory_limit_used(server) > server->config->maxmemory;
+bool memory_limit_has_room(const struct server *server, size_t more) {
+    return memory_limit_used(server) + server->room.promised + more <= server->config->maxmemory;
 }
-
-enum progress { BELOW, UNFINISHED, NOTHING_LEFT };
 
 /* May one more be evicted in this turn, `count` having been since this call? */
 static bool has_time(const struct server *server, uint64_t begun, uint32_t count) {
@@ -90,32 +89,32 @@ static bool has_time(const struct server *server, uint64_t begun, uint32_t count
     return count < MEMORY_LIMIT_KEYS && spent < ticks_of(server, MEMORY_LIMIT_TURN_US_MAX);
 }
 
-static enum progress evict_some(struct server *server, uint64_t begun) {
+static enum memory_limit_progress evict_some(struct server *server, size_t more, uint64_t begun) {
     uint32_t count = 0, tries = 0;
     while (has_time(server, begun, count)) {
         struct database *db;
         struct spot spot;
         enum eviction_result result = eviction_choose(&server->limit.eviction, &db, &spot);
-        if (result == EVICTION_NONE) return NOTHING_LEFT;
+        if (result == EVICTION_NONE) return MEMORY_LIMIT_NOTHING_LEFT;
         if (result == EVICTION_LATER) {
-            if (++tries == MEMORY_LIMIT_TRIES) return UNFINISHED;
+            if (++tries == MEMORY_LIMIT_TRIES) return MEMORY_LIMIT_UNFINISHED;
             continue;
         }
         evict(server, db, &spot);
         count++;
-        if (!is_above(server)) return BELOW;
+        if (memory_limit_has_room(server, more)) return MEMORY_LIMIT_BELOW;
     }
-    return UNFINISHED;
+    return MEMORY_LIMIT_UNFINISHED;
 }
 
-static enum progress evict_in_turn(struct server *server) {
+static enum memory_limit_progress evict_in_turn(struct server *server, size_t more) {
     struct memory_limit *limit = &server->limit;
     uint64_t begun = io_ticks(server->io);
     if (limit->turn != server->statistics.turns) {
         limit->turn = server->statistics.turns;
         limit->spent_ticks = 0;
     }
-    enum progress progress = evict_some(server, begun);
+    enum memory_limit_progress progress = evict_some(server, more, begun);
     uint64_t ticks = io_ticks(server->io) - begun;
     limit->spent_ticks += ticks;
     insight_note_ticks(server, "eviction-cycle", ticks);
@@ -138,23 +137,33 @@ static bool replica_ignores(const struct server *server) {
     return server->replication.is_replica && server->config->replica_ignore_maxmemory;
 }
 
+bool memory_limit_applies(const struct server *server) {
+    return server->limit.is_set && !server->loading && !replica_ignores(server) &&
+           server->pause == SERVER_PAUSE_NONE;
+}
+
+enum memory_limit_progress memory_limit_make_room(struct server *server, size_t more) {
+    struct memory_limit *limit = &server->limit;
+    if (likely(memory_limit_has_room(server, more))) return MEMORY_LIMIT_BELOW;
+    if (!limit->evicts) return MEMORY_LIMIT_NOTHING_LEFT;
+    enum memory_limit_progress progress = evict_in_turn(server, more);
+    limit->unfinished |= progress == MEMORY_LIMIT_UNFINISHED;
+    return progress;
+}
+
 bool memory_limit_check(struct server *server) {
     struct memory_limit *limit = &server->limit;
-    enum progress progress = BELOW;
-    if (!limit->is_set || server->loading || replica_ignores(server) ||
-        server->pause != SERVER_PAUSE_NONE) {
-        limit->unfinished = limit->is_reached = false;
-        return false;
-    }
-    if (unlikely(is_above(server))) progress = limit->evicts ? evict_in_turn(server) : NOTHING_LEFT;
-    limit->unfinished = progress == UNFINISHED;
-    limit->is_reached = progress == NOTHING_LEFT;
-    note_exceeded(server, progress != BELOW);
+    limit->unfinished = limit->is_reached = false;
+    if (!memory_limit_applies(server)) return false;
+    enum memory_limit_progress progress = memory_limit_make_room(server, 0);
+    limit->is_reached = progress == MEMORY_LIMIT_NOTHING_LEFT;
+    note_exceeded(server, progress != MEMORY_LIMIT_BELOW);
     return limit->is_reached;
 }
 
 void memory_limit_step(struct server *server) {
     memory_limit_check(server);
+    if (unlikely(server->room.first || server->room.beyond)) memory_room_step(server);
     if (waiting_is_ready(&server->waiting)) {
         waiting_serve(server);
         waiting_resume(server);

@@ -41,6 +41,17 @@ void memory_limit_configure(struct server *server);
 size_t memory_limit_apart(const struct server *server);
 /* Bytes that do. */
 size_t memory_limit_used(const struct server *server);
+/* Is there so much room below the limit, with what is promised taken (memory_room.h)? */
+bool memory_limit_has_room(const struct server *server, size_t more);
+/* Is memory limited here and now? */
+bool memory_limit_applies(const struct server *server);
+enum memory_limit_progress {
+    MEMORY_LIMIT_BELOW,
+    MEMORY_LIMIT_UNFINISHED, /* the turn's share is spent */
+    MEMORY_LIMIT_NOTHING_LEFT,
+};
+/* Evict until there is so much room, as far as time allows. Between commands. */
+enum memory_limit_progress memory_limit_make_room(struct server *server, size_t more);
 /* Evict as far as time allows. True when a command that needs memory is to be refused. */
 bool memory_limit_check(struct server *server);
 /* Once a turn. */

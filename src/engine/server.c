@@ -355,6 +355,8 @@ static int64_t until_due(const struct server *server) {
     }
     int64_t waiting_due = waiting_due_us(&server->waiting);
     if (waiting_due < due) due = waiting_due;
+    int64_t room_due = memory_room_due_us(server);
+    if (room_due < due) due = room_due;
     int64_t appending_due = appending_due_us(&server->appending);
     if (appending_due < due) due = appending_due;
     const struct defragmenting *defragmenting = &server->defragmenting;

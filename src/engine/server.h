@@ -12,6 +12,7 @@
 #include "engine/insight.h"
 #include "engine/loading.h"
 #include "engine/memory_limit.h"
+#include "engine/memory_room.h"
 #include "engine/notify.h"
 #include "engine/pubsub.h"
 #include "engine/replication.h"
@@ -103,6 +104,7 @@ struct server {
     struct statistics statistics;
     struct acl *acl; /* users (acl.h) */
     struct memory_limit limit;
+    struct memory_room room;
     struct client_limit client_limit;
     struct defragmenting defragmenting;
     struct memory_meter meter; /* of the engine's thread */

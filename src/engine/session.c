@@ -334,7 +334,7 @@ bool session_flush(struct session *session) {
 
 void session_watch(struct session *session) {
     uint32_t interest = 0;
-    if (!session->held &&
+    if (!session->held && !session->room &&
         !(session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW | SESSION_DEAF)))
         interest |= IO_READABLE;
     if (session->flags & SESSION_WANTS_WRITE) interest |= IO_WRITABLE;
@@ -421,6 +421,7 @@ void session_close(struct session *session) {
         io_close_socket(server->io, session->socket);
     }
     client_limit_forget(session);
+    memory_room_forget(session);
     struct session *moved = server->sessions[--server->session_count];
     server->sessions[session->index] = moved;
     moved->index = session->index;

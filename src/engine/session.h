@@ -12,6 +12,7 @@
 #include "resp/request.h"
 
 struct command;
+struct memory_room_wait;
 struct server;
 struct subscriptions;
 struct user;
@@ -117,7 +118,8 @@ struct session {
     struct transaction *transaction; /* NULL: it has never been in one */
     struct watch *watches;           /* NULL: it watches nothing */
     uint32_t watch_count;
-    struct tracker *tracker;                         /* NULL: it has never tracked */
+    struct memory_room_wait *room; /* for a large argument (memory_room.h); NULL: needs none */
+    struct tracker *tracker;       /* NULL: it has never tracked */
     struct subscriptions *subscriptions;             /* NULL: it has none */
     struct session *delivery_next, *delivery_before; /* in the turn's line */
     struct session *broken_next; /* of those whose watches are broken together (watching.c) */

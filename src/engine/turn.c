@@ -206,8 +206,9 @@ static const struct command *find_command(struct server *server, struct session 
 /* Cut requests into the batch until the input, the session's share or the batch is at its end. */
 static void parse(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
-    struct request_limits limits = {server->config->proto_max_bulk_len,
-                                    session_is_authenticated(session)};
+    struct request_limits limits = {
+        server->config->proto_max_bulk_len, session_is_authenticated(session),
+        .asks = server->limit.is_set && !turn->interrupted && !(session->flags & SESSION_PRIMARY)};
     /* What comes behind AUTH is judged by other limits. */
     uint32_t share = limits.authenticated ? TURN_SHARE : 1;
     session->flags &= ~(uint32_t)SESSION_MORE;
@@ -224,6 +225,14 @@ static void parse(struct server *server, struct session *session) {
         session->unread.data += consumed;
         session->unread.size -= consumed;
         if (result == REQUEST_PARTIAL) return;
+        if (unlikely(result == REQUEST_ASKS)) {
+            if (!memory_room_admit(session, request_parser_asks(&session->parser))) {
+                session->flags |= SESSION_MORE;
+                return;
+            }
+            request_parser_admit(&session->parser);
+            continue;
+        }
         if (result == REQUEST_ERROR) {
             refuse_protocol(session, error);
             return;
@@ -471,7 +480,8 @@ static void end_batch(struct server *server, struct session *batch[], uint32_t c
         session->flags &= ~(uint32_t)SESSION_IN_BATCH;
         compact_input(session);
         if (unlikely(server->client_limit.is_set)) client_limit_count(session);
-        if ((session->flags & SESSION_MORE) && !session->held) turn_enqueue(server, session);
+        if ((session->flags & SESSION_MORE) && !session->held && !session->room)
+            turn_enqueue(server, session);
     }
 }
 

@@ -152,7 +152,7 @@ static enum quick parse_quick(struct bytes input, const struct request_limits *l
 /* ---- the stepwise way ---- */
 
 /* What a step leads to, besides the results of request_parse: the next step. */
-enum step { STEP_READY, STEP_PARTIAL, STEP_ERROR, STEP_ON };
+enum step { STEP_READY, STEP_PARTIAL, STEP_ASKS, STEP_ERROR, STEP_ON };
 
 /* One call of request_parse. */
 struct parse {
@@ -391,6 +391,8 @@ static enum step step_bulk(struct parse *s) {
         return argument_done(s, piece);
     }
     if (parser->bulk_size < REQUEST_LARGE_MIN) return STEP_PARTIAL;
+    if (s->limits->asks && !parser->admitted) return STEP_ASKS;
+    parser->admitted = false;
     pieces_keep(parser, s->input.data);
     if (!fill_grow(parser)) return step_fail(s, "out of memory for a bulk string");
     parser->state = STATE_FILL;
@@ -451,6 +453,7 @@ static __attribute__((noinline)) enum request_result parse_stepwise(struct parse
             parser->position = 0;
             return REQUEST_READY;
         case STEP_PARTIAL: return parse_pause(parser, consumed);
+        case STEP_ASKS: *consumed = 0; return REQUEST_ASKS;
         case STEP_ERROR: return REQUEST_ERROR;
         case STEP_ON: break;
         }
@@ -470,6 +473,15 @@ enum request_result request_parse(struct request_parser *parser, struct bytes in
     }
     struct parse s = {parser, input, limits, arena, request, error};
     return parse_stepwise(&s, consumed);
+}
+
+size_t request_parser_asks(const struct request_parser *parser) {
+    bool is_vast = parser->bulk_size > REQUEST_FILL_FIRST;
+    return blob_memory(is_vast ? REQUEST_FILL_FIRST : parser->bulk_size);
+}
+
+void request_parser_admit(struct request_parser *parser) {
+    parser->admitted = true;
 }
 
 void request_parser_release(struct request_parser *parser) {

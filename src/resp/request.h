@@ -88,13 +88,15 @@ void request_arena_release(struct request_arena *arena);
 struct request_limits {
     uint64_t bulk_max;  /* proto-max-bulk-len */
     bool authenticated; /* otherwise the smaller limits hold too */
+    bool asks;          /* before memory is taken for a large argument: REQUEST_ASKS */
 };
 
 /* State between calls; zeroed at first. Offsets count from the input's first byte, which is the
  * same byte in the next call unless bytes were consumed. */
 struct request_parser {
     uint8_t state;                /* enum in request.c; 0 between requests */
-    char error[23];               /* an error text that names a byte */
+    bool admitted;                /* memory may be taken for the next large argument */
+    char error[22];               /* an error text that names a byte */
     uint32_t expected;            /* arguments announced by the current request */
     uint32_t parsed;              /* complete ones */
     size_t line;                  /* where the current line begins */
@@ -123,6 +125,9 @@ enum request_result {
                       * there again, in front, in the next call. *consumed is 0 unless a large
                       * argument is under way, and then it is everything (but at most one byte, half
                       * a CRLF) */
+    REQUEST_ASKS,    /* a large argument is about to be begun, and the limits say that it is to be
+                      * asked for: request_parser_asks says for how much. *consumed is 0. Admit it
+                      * and call again with the same input, now or later */
     REQUEST_ERROR,   /* protocol error: *error is the text for "-ERR Protocol error: <text>"; it may
                       * be in   the parser. Answer, close, and do not parse again */
 };
@@ -132,6 +137,14 @@ enum request_result {
 enum request_result request_parse(struct request_parser *parser, struct bytes input,
                                   const struct request_limits *limits, struct request_arena *arena,
                                   struct request *request, size_t *consumed, const char **error);
+
+/* How much memory the large argument takes at first; it may have it. */
+size_t request_parser_asks(const struct request_parser *parser);
+void request_parser_admit(struct request_parser *parser);
+/* Large arguments of an incomplete request have come, or are coming. */
+static inline bool request_parser_has_large(const struct request_parser *parser) {
+    return parser->filling || parser->large_count > 0;
+}
 
 /* While a large argument is under way (request_parse said REQUEST_PARTIAL and consumed all): where
  * to receive its next bytes, NULL when there is none. `*room` (never 0) is how many may be put

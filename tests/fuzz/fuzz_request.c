@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
     struct request_driver whole = {.limits = limits_choose(data[0])};
     struct request_driver cut = {.limits = whole.limits, .fill = data[0] & 8, .fresh = true};
+    cut.limits.asks = data[0] & 16;
     driver_feed(&whole, buffer_bytes(&stream));
     uint64_t random = data[1] * 0x9e3779b97f4a7c15ULL + data[2];
     size_t piece_max = (size_t)1 << (data[3] % 18);

@@ -1,5 +1,6 @@
 """maxmemory: what is evicted, what is refused, and that memory stays below the limit."""
 
+import threading
 import time
 
 import pytest
@@ -155,7 +156,7 @@ def test_a_lower_limit_is_reached_without_commands(start):
     fill(connection, 50_000)
     before = int(server.info("memory")["used_memory"])
     connection.call_ok("CONFIG", "SET", "maxmemory", before - 3 * MB)
-    wait_until(lambda: int(server.info("memory")["used_memory"]) <= before - 3 * MB + 65536, 10)
+    assert wait_until(lambda: int(server.info("memory")["used_memory"]) <= before - 3 * MB + 65536, 10)
     assert connection.call("DBSIZE") < 50_000
     assert "smaller than the current memory usage" in server.log()
 
@@ -201,7 +202,7 @@ def test_the_largest_clients_go_first(start):
         other.send(b"*2\r\n$4\r\nECHO\r\n$9000000\r\n" + b"x" * 6_000_000)
     except OSError:
         pass  # it was closed before all was sent
-    wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 1, 5)
+    assert wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 1, 5)
     closed = [connection for connection in (large, other) if connection.is_closed(1)]
     assert len(closed) == 1
     large = other if closed == [large] else large
@@ -211,7 +212,7 @@ def test_the_largest_clients_go_first(start):
     assert len(spared.read()) == 8_000_000
     assert "Evicting client: id=" in server.log()
     admin.call_ok("CONFIG", "SET", "maxmemory-clients", "4mb")
-    wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 2, 5)
+    assert wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 2, 5)
     assert large.is_closed()
 
 
@@ -225,5 +226,114 @@ def test_the_limit_of_clients_may_be_a_share_of_maxmemory(start):
             with_replies.command("GET", "key")
     except OSError:
         pass
-    wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 1, 5)
+    assert wait_until(lambda: int(server.info("stats")["evicted_clients"]) == 1, 5)
     assert connection.call("STRLEN", "key") == 1_000_000
+
+
+def counted_memory(connection):
+    fields = dict(line.split(b":", 1) for line in connection.call("INFO", "memory").split(b"\r\n") if b":" in line)
+    return int(fields[b"used_memory"]) - int(fields[b"mem_not_counted_for_evict"])
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "noeviction"])
+def test_large_values_of_many_clients_pass_the_limit_by_one_at_most(start, policy):
+    server = start(maxmemory=20 * MB, maxmemory_policy=policy)
+    value, rounds, most, failures = b"x" * MB, 12, 0, []
+
+    def write(number):
+        connection = server.connect()
+        for i in range(rounds):
+            connection.send(b"".join(encode(b"SET", b"key:%d:%d:%d" % (number, i, j), value) for j in range(4)))
+            failures.extend(reply for reply in (connection.read() for _ in range(4)) if reply not in (b"OK", OOM))
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    watcher = server.connect()
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        most = max(most, counted_memory(watcher))
+    assert not failures
+    assert most < 20 * MB * 1.01 + MB
+    assert 10 <= watcher.call("DBSIZE") <= 19
+    evicted = int(server.info("stats")["evicted_keys"])
+    assert (evicted == 0) if policy == "noeviction" else (evicted == 6 * rounds * 4 - watcher.call("DBSIZE"))
+
+
+def full_server(start):
+    server = start(maxmemory=10 * MB)
+    admin = server.connect()
+    while admin.call("SET", b"key:%d" % admin.call("DBSIZE"), b"x" * MB) != OOM:
+        pass
+    return server, admin
+
+
+def begin_large(server, key=b"half", size=2 * MB):
+    """A client that has sent the half of a value."""
+    connection = server.connect()
+    whole = encode(b"SET", key, b"y" * size)
+    connection.send(whole[: len(whole) // 2])
+    return connection, whole[len(whole) // 2 :]
+
+
+def test_who_stops_within_a_value_holds_up_nobody(start):
+    server, admin = full_server(start)
+    stopped = [begin_large(server) for _ in range(3)]
+    other = server.connect()
+    assert other.call("SET", "large", b"z" * 3 * MB) == OOM
+    for connection, rest in stopped:
+        connection.send(rest)
+        assert connection.read() == OOM
+    assert counted_memory(admin) < 10 * MB
+
+
+def test_who_waits_for_room_may_go(start):
+    server, admin = full_server(start)
+    before = counted_memory(admin)
+    for _ in range(3):
+        for connection, _ in [begin_large(server) for _ in range(4)]:
+            connection.close()
+    assert wait_until(lambda: server.info("clients")["connected_clients"] == "2", 10)
+    assert counted_memory(admin) < before + 100_000
+    admin.call("DEL", "key:0", "key:1", "key:2")
+    admin.call_ok("SET", "large", b"x" * 2 * MB)
+
+
+def test_several_large_arguments_of_one_command(start):
+    server, _ = full_server(start)
+    connections = [server.connect() for _ in range(4)]
+    for i, connection in enumerate(connections):
+        connection.send(encode(b"MSET", b"a:%d" % i, b"1" * MB, b"b:%d" % i, b"2" * MB) + encode(b"PING"))
+    for connection in connections:
+        assert connection.read() == OOM
+        assert connection.read() == b"PONG"
+    server.connect().call_ok("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+    for i, connection in enumerate(connections):
+        connection.send(encode(b"MSET", b"a:%d" % i, b"1" * MB, b"b:%d" % i, b"2" * MB) + encode(b"STRLEN", b"b:%d" % i))
+    for connection in connections:
+        assert connection.read() in (b"OK", OOM)  # all the others' first arguments may stand in the way
+        assert connection.read() in (MB, 0)
+    connection = server.connect()
+    connection.call_ok("MSET", "a", b"1" * MB, "b", b"2" * MB)
+    assert connection.call("STRLEN", "b") == MB
+
+
+def test_a_large_value_behind_a_command_that_waits(start):
+    server, admin = full_server(start)
+    connection = server.connect()
+    connection.send(encode(b"BLPOP", b"list", b"0") + encode(b"SET", b"large", b"y" * 2 * MB) + encode(b"PING"))
+    assert wait_until(lambda: server.info("clients")["blocked_clients"] == "1", 10)
+    assert server.connect().call("SET", "other", b"z" * MB) == OOM
+    admin.call("DEL", *[b"key:%d" % i for i in range(5)])
+    assert admin.call("RPUSH", "list", "item") == 1
+    assert [connection.read() for _ in range(3)] == [[b"list", b"item"], b"OK", b"PONG"]
+    assert admin.call("STRLEN", "large") == 2 * MB
+
+
+def test_a_limit_that_goes_lets_everybody_in(start):
+    server, admin = full_server(start)
+    waiting = [begin_large(server, b"half:%d" % i) for i in range(3)]
+    admin.call_ok("CONFIG", "SET", "maxmemory", "0")
+    for connection, rest in waiting:
+        connection.send(rest)
+        assert connection.read() == b"OK"
+    assert admin.call("EXISTS", "half:0", "half:1", "half:2") == 3

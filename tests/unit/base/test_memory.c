@@ -14,6 +14,7 @@ static void test_blocks(void **state) {
     (void)state;
     char *block = memory_alloc(10);
     assert_true(memory_usable_size(block) >= 10);
+    assert_in_range(memory_size_class(10), 10, memory_usable_size(block));
     memcpy(block, "123456789", 10);
     block = memory_resize(block, 100000);
     assert_string_equal(block, "123456789");

@@ -20,6 +20,7 @@ struct request_driver {
     bool fill;            /* receive into blobs directly */
     bool fresh;           /* show every call of the parser a copy of its own, freed behind it */
     bool failed;
+    uint32_t asked;    /* how often the parser asked for room */
     struct buffer log; /* what came out */
 };
 
@@ -69,6 +70,12 @@ static inline bool driver_parse(struct request_driver *d, struct bytes input, si
         INVARIANT(*consumed == 0 || *consumed + 1 >= input.size);
         d->wire_size += *consumed;
         return false;
+    case REQUEST_ASKS:
+        INVARIANT(d->limits.asks && *consumed == 0);
+        INVARIANT(request_parser_asks(&d->parser) >= REQUEST_LARGE_MIN);
+        if (d->asked++ % 2 == 0) return false; /* not before more has come */
+        request_parser_admit(&d->parser);
+        return true;
     case REQUEST_ERROR:
         log_error(&d->log, error);
         *consumed = input.size;

@@ -42,6 +42,7 @@ static uint64_t seed_of_run(void) {
 static void expect_cut(struct bytes input, struct request_limits limits, const struct buffer *log,
                        size_t piece) {
     struct request_driver d = {.limits = limits, .fill = piece & 1, .fresh = true};
+    d.limits.asks = piece & 2;
     for (size_t at = 0; at < input.size; at += piece) {
         size_t left = input.size - at;
         driver_feed(&d, bytes_make(input.data + at, left < piece ? left : piece));
@@ -383,6 +384,7 @@ static void test_random_streams(void **state) {
         random_stream(&seed, &wire, &log);
         struct request_driver d = {
             .limits = limits_usual, .fill = random_below(&seed, 2), .fresh = wire.size < 20000};
+        d.limits.asks = random_below(&seed, 2);
         feed_at_random(&seed, &d, buffer_bytes(&wire));
         if (!bytes_equal(buffer_bytes(&d.log), buffer_bytes(&log)))
             fail_msg("round %d: %zu bytes of requests, expected %zu", round, d.log.size, log.size);

@@ -226,6 +226,7 @@ void housekeeping(struct server *server) {
         server->sweep_unfinished = false;
     if (unlikely(server->limit.is_set)) memory_limit_step(server);
     if (unlikely(server->client_limit.is_set)) client_limit_step(server);
+    if (unlikely(key_sizes_walks(&server->key_sizes))) key_sizes_step(server);
     if (unlikely(defragmenting_runs(&server->defragmenting))) defragmenting_step(server);
     if (due || server->drain_unfinished)
         server->drain_unfinished = !keyspace_drain(&server->keyspace, HOUSEKEEPING_DRAIN_NODES);

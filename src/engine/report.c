@@ -280,6 +280,10 @@ static void append_keyspace(struct report *report) {
     }
 }
 
+static void append_key_sizes(struct report *report) {
+    key_sizes_append(report->server, report->out);
+}
+
 /* ---- the whole ---- */
 
 struct section {
@@ -302,6 +306,7 @@ static const struct section sections_known[] = {
     {"latencystats", "Latencystats", report_append_latencystats},
     {"cluster", "Cluster", append_cluster},
     {"keyspace", "Keyspace", append_keyspace},
+    {"keysizes", "Keysizes", append_key_sizes},
 };
 enum { SECTIONS = sizeof sections_known / sizeof sections_known[0] };
 

@@ -237,6 +237,7 @@ void server_close(struct server *server) {
     watching_release(&server->watching);
     pubsub_release(&server->pubsub);
     tracking_release(&server->tracking);
+    key_sizes_release(server);
     keyspace_release(&server->keyspace);
     journal_release(&server->journal);
     turn_release(&server->turn);
@@ -362,6 +363,8 @@ static int64_t until_due(const struct server *server) {
     const struct defragmenting *defragmenting = &server->defragmenting;
     if (defragmenting_runs(defragmenting) && defragmenting->due_us < due)
         due = defragmenting->due_us;
+    if (unlikely(key_sizes_walks(&server->key_sizes)) && server->key_sizes.due_us < due)
+        due = server->key_sizes.due_us;
     int64_t left = due - io_monotonic_us(server->io);
     return left > 0 ? left : 0;
 }

@@ -11,6 +11,7 @@
 #include "engine/defragmenting.h"
 #include "engine/insight.h"
 #include "engine/loading.h"
+#include "engine/key_sizes.h"
 #include "engine/memory_limit.h"
 #include "engine/memory_room.h"
 #include "engine/notify.h"
@@ -103,6 +104,7 @@ struct server {
     struct replication replication;
     struct statistics statistics;
     struct acl *acl; /* users (acl.h) */
+    struct key_sizes key_sizes;
     struct memory_limit limit;
     struct memory_room room;
     struct client_limit client_limit;

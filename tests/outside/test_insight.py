@@ -393,3 +393,55 @@ def test_hotkeys_refuses(uncounted, words):
     connection = uncounted.connect()
     assert isinstance(connection.call("HOTKEYS", "START", *words.split()), Error)
     assert connection.call("HOTKEYS", "GET") is None
+
+
+# INFO keysizes
+
+
+def key_sizes(server):
+    """{"db0_distrib_strings_sizes": {"0": 1, "1K": 5}}"""
+    fields = server.info("keysizes")
+    return {name: {bin: int(keys) for bin, keys in (pair.split("=") for pair in value.split(","))} for name, value in fields.items()}
+
+
+@pytest.mark.ours("a section of Redis 8")
+def test_key_sizes_of_a_few_keys(server):
+    connection = server.connect()
+    assert key_sizes(server) == {}
+    for size in (0, 1, 2, 3, 4, 1023, 1024, 2047, 2048, 1 << 20):
+        connection.call_ok("SET", "string:%d" % size, b"x" * size)
+    connection.call_ok("SET", "number", "12345")
+    connection.call("RPUSH", "list", "a")
+    connection.call("SADD", "set", "a", "b", "c")
+    connection.call("ZADD", "zset", *(word for i in range(8) for word in (i, "m%d" % i)))
+    connection.call("HSET", "hash", *range(2000))
+    connection.call("XADD", "stream", "*", "a", "b")
+    connection.call_ok("SELECT", 3)
+    connection.call("RPUSH", "list", *range(100))
+    assert key_sizes(server) == {
+        "db0_distrib_strings_sizes": {"0": 1, "1": 1, "2": 2, "4": 2, "512": 1, "1K": 2, "2K": 1, "1M": 1},
+        "db0_distrib_lists_items": {"1": 1},
+        "db0_distrib_sets_items": {"2": 1},
+        "db0_distrib_zsets_items": {"8": 1},
+        "db0_distrib_hashes_items": {"512": 1},
+        "db3_distrib_lists_items": {"64": 1},
+    }
+    connection.call_ok("FLUSHALL")
+    assert key_sizes(server) == {}
+
+
+@pytest.mark.ours("a section of Redis 8")
+def test_key_sizes_of_many_keys(server):
+    connection = server.connect()
+    keys = 20_000
+    for begin in range(0, keys, 1000):
+        connection.send(b"".join(encode(b"SET", b"key:%d" % i, b"x" * (10 if i % 4 else 100)) for i in range(begin, begin + 1000)))
+        assert [connection.read() for _ in range(1000)] == [b"OK"] * 1000
+    connection.call("RPUSH", "list", *range(1000))
+    estimate = key_sizes(server)["db0_distrib_strings_sizes"]
+    assert list(estimate) == ["8", "64"] and abs(sum(estimate.values()) - keys) < 30
+    assert abs(estimate["64"] - keys / 4) < keys / 20, "what was seen stands for the whole"
+    exact = {"db0_distrib_strings_sizes": {"8": keys * 3 // 4, "64": keys // 4}, "db0_distrib_lists_items": {"512": 1}}
+    assert wait_until(lambda: key_sizes(server) == exact)
+    connection.call("DEL", *["key:%d" % i for i in range(keys)])
+    assert key_sizes(server) == {"db0_distrib_lists_items": {"512": 1}}

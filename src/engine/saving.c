@@ -38,7 +38,7 @@ static enum rdb_writer_use use_of(const struct config *config) {
     }
 }
 
-void saving_describe(struct server *server, const struct view *view, struct buffer *libraries,
+void saving_describe(struct server *server, struct view *view, struct buffer *libraries,
                      struct rdb_writer_options *options) {
     const struct config *config = server->config;
     struct scripting *scripting = &server->scripting;

@@ -43,7 +43,7 @@ bool saving_refuses_writes(const struct server *server);
 
 /* What RDB bytes of this dataset are to say and how, but for the sink. The libraries go into the
  * buffer, which is empty and has to live as long. */
-void saving_describe(struct server *server, const struct view *view, struct buffer *libraries,
+void saving_describe(struct server *server, struct view *view, struct buffer *libraries,
                      struct rdb_writer_options *options);
 
 struct saving_progress {

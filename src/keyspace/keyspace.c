@@ -143,7 +143,7 @@ struct view *view_open(struct keyspace *keyspace) {
     view->epoch = epochs_freeze(&keyspace->epochs);
     view->count = count;
     for (uint32_t i = 0; i < count; i++) {
-        const struct store *store = keyspace->databases[i].store;
+        struct store *store = keyspace->databases[i].store;
         table_freeze(&store->table, &view->parts[i].table);
         view->parts[i].chunks = store->slab.chunks;
         view->parts[i].expiring = store->expiring;
@@ -153,6 +153,8 @@ struct view *view_open(struct keyspace *keyspace) {
 
 void view_close(struct keyspace *keyspace, struct view *view) {
     enum { AT_ONCE = 1000 };
+    for (uint32_t i = 0; i < view->count; i++)
+        table_thaw(&view->parts[i].table);
     epochs_thaw(&keyspace->epochs, view->epoch, AT_ONCE);
     memory_free(view);
 }
@@ -189,4 +191,8 @@ uint64_t view_scan(const struct view *view, uint32_t database, uint64_t cursor,
     const struct view_part *part = &view->parts[database];
     struct view_walk walk = {part->chunks, visit, context};
     return table_view_scan(&part->table, cursor, view_element, &walk);
+}
+
+void view_pass(struct view *view, uint32_t database, uint64_t cursor) {
+    table_view_pass(&view->parts[database].table, cursor ? cursor : TABLE_VIEW_END);
 }

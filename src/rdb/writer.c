@@ -116,7 +116,10 @@ static void visit(void *context, const struct entry *entry) {
     memory_prefetch(entry);
     memory_prefetch((const char *)entry + 64);
     writer->ahead[writer->ahead_count++] = entry;
-    if (writer->ahead_count == RDB_WRITER_AHEAD) write_ahead(writer);
+    if (writer->ahead_count < RDB_WRITER_AHEAD) return;
+    write_ahead(writer);
+    /* Of the bucket that is being visited more may come; what lies before its cursor is written. */
+    if (writer->cursor > 0) view_pass(writer->options.view, writer->database, writer->cursor);
 }
 
 static void begin_database(struct rdb_writer *writer) {
@@ -133,7 +136,7 @@ static void begin_database(struct rdb_writer *writer) {
 
 /* The next keys of the view. False: there are none any more. */
 static bool write_some(struct rdb_writer *writer) {
-    const struct view *view = writer->options.view;
+    struct view *view = writer->options.view;
     if (writer->options.leaves_out_keys) return false;
     while (!writer->in_database) {
         if (writer->database == view_database_count(view)) return false;
@@ -145,6 +148,7 @@ static bool write_some(struct rdb_writer *writer) {
     writer->cursor = view_scan(view, writer->database, writer->cursor, visit, writer);
     if (writer->cursor == 0) {
         write_ahead(writer);
+        view_pass(view, writer->database, 0);
         writer->in_database = false;
         writer->database++;
     }

@@ -22,7 +22,7 @@ struct rdb_history {
 };
 
 struct rdb_writer_options {
-    const struct view *view;
+    struct view *view;
     struct record_world *world;
     struct use_policy policy; /* for use: how lately or how often entries were used */
     enum rdb_writer_use use;

@@ -5,8 +5,9 @@
  * equal ones. As deaths only grow along the queue, and views leave, the head of the queue alone
  * decides: whatever the oldest open view cannot have seen alive may go.
  *
- * Must never release a node while a view that was open at its death is open, and never release
- * more than the caller's budget in one go. */
+ * Must never release a node while a view that was open at its death is open, unless it is taken
+ * back by who knows that the view is through with it, and never release more than the caller's
+ * budget in one go. */
 #include "struct/epoch.h"
 #include "base/memory.h"
 
@@ -20,7 +21,7 @@ struct epoch_limbo_kind {
 
 /* Small: while everything is overwritten under a view, there are as many of these as entries. */
 struct epoch_limbo_record {
-    uint64_t node;
+    uint64_t node; /* 0: was taken back */
     uint32_t size; /* at most; what is larger is told as that */
     uint32_t kind;
 };
@@ -93,10 +94,12 @@ bool epochs_drain(struct epochs *e, size_t budget) {
         if (limbo_waits(e, block->died)) return true;
         if (budget == 0) return false;
         block->begin++;
-        e->limbo_count--;
-        e->limbo_bytes -= record.size;
+        if (record.node != 0) {
+            e->limbo_count--;
+            e->limbo_bytes -= record.size;
+        }
         limbo_advance(e);
-        kind.release(kind.owner, record.node);
+        if (record.node != 0) kind.release(kind.owner, record.node);
     }
 }
 
@@ -122,12 +125,13 @@ static uint32_t find_kind(struct epoch_limbo_block *block, epoch_release *releas
     return i;
 }
 
-void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64_t node,
-                   size_t size) {
+struct epoch_limbo_record *epochs_retire(struct epochs *e, epoch_release *release, void *owner,
+                                         uint64_t node, size_t size) {
+    INVARIANT(node != 0);
     /* Never before what died earlier: a node that is still in limbo may stand in this one. */
     if (e->open_count == 0 && e->limbo_count == 0) {
         release(owner, node);
-        return;
+        return NULL;
     }
     struct epoch_limbo_block *block = e->last;
     uint32_t kind = LIMBO_KINDS;
@@ -141,8 +145,18 @@ void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64
         kind = find_kind(block, release, owner);
     }
     uint32_t told = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
-    block->records[block->end++] =
-        (struct epoch_limbo_record){.node = node, .size = told, .kind = kind};
+    struct epoch_limbo_record *record = &block->records[block->end++];
+    *record = (struct epoch_limbo_record){.node = node, .size = told, .kind = kind};
     e->limbo_count++;
     e->limbo_bytes += told;
+    return record;
+}
+
+uint64_t epochs_take_back(struct epochs *e, struct epoch_limbo_record *record) {
+    uint64_t node = record->node;
+    INVARIANT(node != 0);
+    record->node = 0;
+    e->limbo_count--;
+    e->limbo_bytes -= record->size;
+    return node;
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct epoch_limbo_block;
+struct epoch_limbo_record;
 
 enum { EPOCH_VIEWS_MAX = 64 }; /* open at a time */
 
@@ -52,10 +53,14 @@ bool epochs_drain(struct epochs *e, size_t budget);
 /* Releases one node: called on the engine's thread. */
 typedef void epoch_release(void *owner, uint64_t node);
 
-/* This node is no longer part of the present: release it now if no view is open and nothing waits,
- * else when every view that is open now has closed. Nodes are released in the order in which they
- * were retired, so one may own the pool of those before it. `size` is for accounting, in bytes. */
-void epochs_retire(struct epochs *e, epoch_release *release, void *owner, uint64_t node,
-                   size_t size);
+/* This node, never 0, is no longer part of the present: release it now if no view is open and
+ * nothing waits, else when every view that is open now has closed. Nodes are released in the order
+ * in which they were retired, so one may own the pool of those before it. `size` is for accounting,
+ * in bytes. Returns where it waits, valid as long as the newest view that is open now; NULL when it
+ * was released. */
+struct epoch_limbo_record *epochs_retire(struct epochs *e, epoch_release *release, void *owner,
+                                         uint64_t node, size_t size);
+/* The node that waits there, which no view looks at any more: the caller's again. */
+uint64_t epochs_take_back(struct epochs *e, struct epoch_limbo_record *record);
 
 #endif

@@ -36,6 +36,10 @@ void table_presize(struct table *table, size_t count) {
 struct table_segment *table_segment_private(struct table *table, uint64_t hash) {
     struct table_segment *segment = table_word_pointer(table_word(table->root, hash));
     if (!epoch_shared(table->epochs, segment->born)) return segment;
+    if (views_have_passed(table, segment, 0)) {
+        segment_take(table, segment);
+        return segment;
+    }
     struct table_segment *copy = segment_copy(table, segment);
     directory_set(table, hash, copy);
     segment_drop(table, segment);
@@ -102,8 +106,4 @@ void table_note_bound(struct table *table, struct table_place *place, int64_t bo
     struct table_page *private_page = directory_page_private(table, place->hash);
     if (private_page->bound > bound) private_page->bound = bound;
     if (private_page->sweep_bound > bound) private_page->sweep_bound = bound;
-}
-
-void table_freeze(const struct table *table, struct table_view *view) {
-    *view = (struct table_view){.root = table->root, .count = table->count};
 }

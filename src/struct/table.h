@@ -38,7 +38,10 @@
  * Views. Root, pages and segments carry their birth; a writer copies root, page and segment on the
  * way to what it changes when a view can see them, and retires the old ones. An element that was
  * put in since its segment was born is `fresh`: no view can see it. Whether an element may be
- * changed in place is table_may_change. Lookups change nothing.
+ * changed in place is table_may_change. Lookups change nothing. A view is read from its beginning
+ * to its end, and its reader says how far it has come: what lies before belongs to the present
+ * alone again, so a long save copies half as much, and frees copies while it goes on
+ * (table_view.c).
  *
  * Bounds. Each segment and each page keep a lower bound of a number that the owner attaches to
  * elements (their time of expiry), so that due elements are found without an index of them. */
@@ -155,12 +158,24 @@ bool table_sweep(struct table *table, uint64_t *cursor, int64_t limit, size_t se
                  int64_t (*bound_of)(void *context, table_element),
                  void (*due)(void *context, table_element), void *context, bool *wrapped);
 
-/* A frozen table, to be read by one thread. Made with the epochs frozen by the caller. */
+/* A frozen table, to be read by one thread. Frozen behind epochs_freeze, thawed before epochs_thaw;
+ * stays at its address. */
 struct table_view {
     uint64_t root; /* as the table's */
     size_t count;
+    uint32_t epoch;
+    struct table *table;
+    struct table_view *next;        /* of the same table's */
+    uint64_t passed;                /* cursor; the reader's word */
+    struct table_view_lanes *lanes; /* segments that wait to be passed; NULL: none did */
 };
-void table_freeze(const struct table *table, struct table_view *view);
+void table_freeze(struct table *table, struct table_view *view);
+void table_thaw(struct table_view *view);
+/* The reader, on its thread: it is through with all before the cursor, elements and what hangs on
+ * them included, and begins no scan there any more. At the end it passes TABLE_VIEW_END. What all
+ * views have passed is changed in place from then on, and copies that they had are freed. */
+#define TABLE_VIEW_END (UINT64_C(1) << 48)
+void table_view_pass(struct table_view *view, uint64_t cursor);
 /* As table_scan, over what was frozen; any thread. */
 uint64_t table_view_scan(const struct table_view *view, uint64_t cursor, table_visit *visit,
                          void *context);

@@ -64,7 +64,8 @@ static void check_page(struct check *check, const struct table_page *page, uint6
         INVARIANT(page->bound <= bound);
         const struct table_segment *segment = table_word_pointer(word);
         INVARIANT(!epoch_shared(check->table->epochs, page->born) ||
-                  epoch_shared(check->table->epochs, segment->born));
+                  epoch_shared(check->table->epochs, segment->born) ||
+                  views_have_passed(check->table, segment, 0));
         deepest += below == depth;
         for (size_t end = i + ((size_t)1 << (depth - below)); i < end; i++)
             INVARIANT(page->words[i] == word);

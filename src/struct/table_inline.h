@@ -36,6 +36,7 @@ struct table {
     const struct table_owner *owner;
     size_t count;
     size_t bytes;
+    struct table_view *views; /* open ones that were opened when it was there */
 };
 
 struct table_bucket {

@@ -6,11 +6,13 @@
  *     table.c             insert, replace, remove, bounds
  *     table_scan.c        scan, random element
  *     table_sweep.c       elements that are due
+ *     table_view.c        how far views have been read, and what of them is free
  *     table_check.c       every invariant
  *
  * Privacy goes upwards: a segment that no view can see stands in a page that none can see, and that
- * in such a root. So what changes a word makes page and root private first, and what changes a
- * segment in place needs to look at its birth alone. */
+ * in such a root; but for segments that all views have passed, which are taken back where they
+ * stand. So what changes a word makes page and root private first, and what changes a segment in
+ * place needs to look at its birth alone. */
 #ifndef REDSTART_STRUCT_TABLE_NODE_H
 #define REDSTART_STRUCT_TABLE_NODE_H
 
@@ -57,6 +59,10 @@ struct table_segment *segment_create(struct table *table, unsigned size, unsigne
                                      int64_t bound);
 /* A copy of one that is shared: nothing in it is fresh. */
 struct table_segment *segment_copy(struct table *table, const struct table_segment *segment);
+/* One that all views have passed: it is the present's alone again, with all in it. */
+void segment_take(struct table *table, struct table_segment *segment);
+/* Releases it (epoch_release); the owner is its pool. */
+void segment_free(void *pool, uint64_t node);
 /* It is no longer part of the table: free it, or retire it when a view can see it. Moves nothing.
  */
 void segment_drop(struct table *table, struct table_segment *segment);
@@ -180,6 +186,17 @@ static inline uint64_t cursor_of_hash(uint64_t hash) {
 static inline uint64_t cursor_hash(uint64_t cursor) {
     return cursor << (64 - TABLE_CURSOR_BITS);
 }
+/* -- table_view.c -------------------------------------------------------------------------------
+ */
+
+/* Have all views of the table that were opened in `epoch` or later passed the segment? */
+bool views_have_passed(const struct table *table, const struct table_segment *segment,
+                       uint32_t epoch);
+/* The segment was retired: free it once the view that sees it has passed it. Frees some that waited
+ * longer. */
+void views_release_passed(struct table *table, const struct table_segment *segment,
+                          struct epoch_limbo_record *record);
+
 /* The bucket at the cursor in a segment, its elements, and the cursor behind it. */
 typedef void table_bucket_visit(void *context, table_element element);
 uint64_t segment_scan_bucket(const struct table_segment *segment, uint64_t cursor,

@@ -90,6 +90,7 @@ uint64_t table_scan_bounded(const struct table *table, uint64_t cursor, int64_t 
 
 uint64_t table_view_scan(const struct table_view *view, uint64_t cursor, table_visit *visit,
                          void *context) {
+    INVARIANT(cursor >= view->passed); /* which only this thread moves */
     return scan(view->root, cursor, visit, context);
 }
 

@@ -76,7 +76,18 @@ struct table_segment *segment_copy(struct table *table, const struct table_segme
     return copy;
 }
 
-static void segment_free(void *pool, uint64_t node) {
+void segment_take(struct table *table, struct table_segment *segment) {
+    segment->born = table->epochs->now;
+    for (unsigned at = 0; at < segment->size; at++) {
+        struct table_bucket *bucket = &segment->buckets[at];
+        uint32_t meta = table_bucket_meta(bucket);
+        for (unsigned slot = 0; slot < TABLE_SLOTS; slot++)
+            if (table_bucket_element(bucket, slot) != 0) meta |= 1u << slot;
+        bucket_set_meta(bucket, meta);
+    }
+}
+
+void segment_free(void *pool, uint64_t node) {
     struct table_segment *segment = (void *)(uintptr_t)node;
     segment_dealloc(pool, segment, segment_bytes(segment->size));
 }
@@ -84,13 +95,15 @@ static void segment_free(void *pool, uint64_t node) {
 void segment_drop(struct table *table, struct table_segment *segment) {
     size_t bytes = segment_bytes(segment->size);
     table->bytes -= bytes;
-    if (!epoch_shared(table->epochs, segment->born)) {
+    if (!epoch_shared(table->epochs, segment->born) ||
+        views_have_passed(table, segment, segment->born)) {
         segment_dealloc(table->owner->pool, segment, bytes);
         return;
     }
     segment->table = NULL; /* which no reader of a view looks at */
-    epochs_retire(table->epochs, segment_free, table->owner->pool, (uint64_t)(uintptr_t)segment,
-                  bytes);
+    struct epoch_limbo_record *record = epochs_retire(
+        table->epochs, segment_free, table->owner->pool, (uint64_t)(uintptr_t)segment, bytes);
+    views_release_passed(table, segment, record);
 }
 
 void segment_release(struct table *table, struct table_segment *segment, unsigned size) {

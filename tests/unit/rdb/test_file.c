@@ -112,7 +112,7 @@ static void fill(struct world *w, uint64_t keys, uint64_t elements_max) {
 
 /* ---- saving and loading ---- */
 
-static struct rdb_save save_of(struct world *w, const struct view *view) {
+static struct rdb_save save_of(struct world *w, struct view *view) {
     return (struct rdb_save){.io = w->io,
                              .folder = "/",
                              .path = path,

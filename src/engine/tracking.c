@@ -20,10 +20,14 @@ struct tracker {
     uint32_t prefix_count;
 };
 
+struct tracker_list {
+    struct tracker **items;
+    uint32_t count, capacity;
+};
+
 struct tracked_key {
     struct named named;
-    struct tracker **trackers;
-    uint32_t count, capacity;
+    struct tracker_list trackers;
 };
 
 /* A name, and who changed it last. */
@@ -34,8 +38,7 @@ struct change {
 
 struct tracking_prefix {
     struct bytes name; /* owned */
-    struct tracker **trackers;
-    uint32_t count, capacity;
+    struct tracker_list trackers;
     struct change *changes;
     uint32_t change_count, change_capacity;
 };
@@ -46,6 +49,14 @@ static struct bytes copy_name(struct bytes name) {
 
 static void free_name(struct bytes name) {
     memory_free((char *)(uintptr_t)name.data);
+}
+
+static void list_add(struct tracker_list *list, struct tracker *tracker) {
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? list->capacity * 2 : FIRST_TRACKERS;
+        list->items = memory_resize(list->items, list->capacity * sizeof list->items[0]);
+    }
+    list->items[list->count++] = tracker;
 }
 
 static void release_tracker(struct tracker *tracker) {
@@ -124,10 +135,10 @@ void tracking_init(struct tracking *tracking, const struct hash_secret *secret) 
 static void release_key(void *context, void *record) {
     struct tracking *tracking = context;
     struct tracked_key *key = record;
-    for (uint32_t i = 0; i < key->count; i++)
-        release_tracker(key->trackers[i]);
-    tracking->items -= key->count;
-    memory_free(key->trackers);
+    for (uint32_t i = 0; i < key->trackers.count; i++)
+        release_tracker(key->trackers.items[i]);
+    tracking->items -= key->trackers.count;
+    memory_free(key->trackers.items);
 }
 
 static void forget_keys(struct tracking *tracking) {
@@ -144,13 +155,9 @@ void tracking_release(struct tracking *tracking) {
 
 static void add_tracker(struct tracking *tracking, struct tracked_key *key,
                         struct tracker *tracker) {
-    for (uint32_t i = key->count; i-- > 0;)
-        if (key->trackers[i] == tracker) return;
-    if (key->count == key->capacity) {
-        key->capacity = key->capacity ? key->capacity * 2 : FIRST_TRACKERS;
-        key->trackers = memory_resize(key->trackers, key->capacity * sizeof key->trackers[0]);
-    }
-    key->trackers[key->count++] = tracker;
+    for (uint32_t i = key->trackers.count; i-- > 0;)
+        if (key->trackers.items[i] == tracker) return;
+    list_add(&key->trackers, tracker);
     tracker->references++;
     tracking->items++;
 }
@@ -161,8 +168,8 @@ static void invalidate(struct tracking *tracking, struct tracked_key *key,
     struct buffer names = {0};
     buffer_append_text(&names, "*1\r\n");
     append_name(&names, key->named.name);
-    for (uint32_t i = 0; i < key->count; i++) {
-        struct tracker *tracker = key->trackers[i];
+    for (uint32_t i = 0; i < key->trackers.count; i++) {
+        struct tracker *tracker = key->trackers.items[i];
         bool own = tracker->session == changer && tracker->mode & TRACKING_NOLOOP;
         if (!tracker->session || !(tracker->mode & TRACKING_ON) || tracker->mode & TRACKING_BCAST)
             continue;
@@ -239,7 +246,7 @@ static void drop_prefix(struct tracking *tracking, struct tracking_prefix *prefi
             (--tracking->prefix_count - place) * sizeof tracking->prefixes[0]);
     drop_changes(prefix);
     memory_free(prefix->changes);
-    memory_free(prefix->trackers);
+    memory_free(prefix->trackers.items);
     free_name(prefix->name);
     memory_free(prefix);
 }
@@ -256,22 +263,17 @@ static void join_prefix(struct tracking *tracking, struct tracker *tracker, stru
             (tracker->prefix_count - place) * sizeof tracker->prefixes[0]);
     tracker->prefixes[place] = prefix;
     tracker->prefix_count++;
-    if (prefix->count == prefix->capacity) {
-        prefix->capacity = prefix->capacity ? prefix->capacity * 2 : FIRST_TRACKERS;
-        prefix->trackers =
-            memory_resize(prefix->trackers, prefix->capacity * sizeof prefix->trackers[0]);
-    }
-    prefix->trackers[prefix->count++] = tracker;
+    list_add(&prefix->trackers, tracker);
 }
 
 static void leave_prefixes(struct tracking *tracking, struct tracker *tracker) {
     for (uint32_t i = 0; i < tracker->prefix_count; i++) {
-        struct tracking_prefix *prefix = tracker->prefixes[i];
+        struct tracker_list *list = &tracker->prefixes[i]->trackers;
         uint32_t at = 0;
-        while (prefix->trackers[at] != tracker)
+        while (list->items[at] != tracker)
             at++;
-        prefix->trackers[at] = prefix->trackers[--prefix->count];
-        if (prefix->count == 0) drop_prefix(tracking, prefix);
+        list->items[at] = list->items[--list->count];
+        if (list->count == 0) drop_prefix(tracking, tracker->prefixes[i]);
     }
     memory_free(tracker->prefixes);
     tracker->prefixes = NULL;
@@ -345,8 +347,8 @@ static void broadcast_prefix(struct tracking_prefix *prefix) {
     struct buffer all = {0}, others = {0};
     sort_changes(prefix);
     encode_changes(prefix, 0, &all);
-    for (uint32_t i = 0; i < prefix->count; i++) {
-        struct tracker *tracker = prefix->trackers[i];
+    for (uint32_t i = 0; i < prefix->trackers.count; i++) {
+        struct tracker *tracker = prefix->trackers.items[i];
         if (tracker->mode & TRACKING_NOLOOP) {
             encode_changes(prefix, tracker->session->id, &others);
             if (others.size > 0) tell(tracker, &others);

@@ -200,7 +200,7 @@ bool command_keys_find(const struct command *command, const struct bytes *argv, 
 }
 
 bool command_is_absent(struct bytes name) {
-    static const char *const absent[] = {"asking",   "cluster",   "migrate",       "module",
+    static const char *const absent[] = {"asking",   "cluster",   "migrate",
                                          "readonly", "readwrite", "restore-asking"};
     const char *bar = name.size > 0 ? memchr(name.data, '|', name.size) : NULL;
     struct bytes head = bytes_make(name.data, bar ? (size_t)(bar - name.data) : name.size);

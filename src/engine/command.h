@@ -56,7 +56,7 @@ enum command_flag {
     COMMAND_FLAGS_SHOWN = 20,
     /* not shown by COMMAND INFO */
     COMMAND_MAY_REPLICATE = 1 << 20, /* no write, but has effects (PUBLISH) */
-    COMMAND_PROTECTED = 1 << 21,     /* allowed by a directive of its own (DEBUG) */
+    COMMAND_PROTECTED = 1 << 21,     /* allowed by a directive of its own (DEBUG, MODULE) */
     COMMAND_NOT_QUEUED = 1 << 22,    /* runs at once between MULTI and EXEC */
     COMMAND_SUBSCRIBED = 1 << 23,    /* allowed to a subscribed session of RESP2 */
 };

@@ -52,16 +52,19 @@ static bool refuse_http(struct call *call) {
 static bool refused_protected(struct call *call) {
     struct server *server = call->server;
     if (!(call->command->flags & COMMAND_PROTECTED)) return false;
-    int allowed = server->config->enable_debug_command;
+    bool is_debug = call->command->full_name.data[0] == 'd'; /* and not a command of MODULE */
+    int allowed =
+        is_debug ? server->config->enable_debug_command : server->config->enable_module_command;
     if (allowed == GUARD_YES) return false;
     if (allowed == GUARD_LOCAL &&
         (call->session->socket == IO_NONE ||
          server->io->operations->peer_is_local(server->io, call->session->socket)))
         return false;
     call_error(call,
-               "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
-               "\"local\", you can run it from a local connection, otherwise you need to set this "
-               "option in the configuration file, and then restart the server.");
+               "ERR %s command not allowed. If the enable-%s-command option is set to "
+               "\"local\", you can run it from a local connection, otherwise you need to set "
+               "this option in the configuration file, and then restart the server.",
+               is_debug ? "DEBUG" : "MODULE", is_debug ? "debug" : "module");
     return true;
 }
 

@@ -116,6 +116,27 @@ def test_complaints_about_a_file_of_users_show_no_secret(start, tmp_path, rules)
 
 
 @pytest.mark.ours("commands that this version does not have")
+def test_there_are_no_modules(start, tmp_path):
+    refused = harness.Error(
+        b"ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", you can run it from a local "
+        b"connection, otherwise you need to set this option in the configuration file, and then restart the server."
+    )
+    failed = harness.Error(b"ERR Error loading the extension. Please check the server logs.")
+    loads = [("LOAD", "/tmp/a.so"), ("LOAD", "/tmp/a.so", "b"), ("LOADEX", "/tmp/a.so", "CONFIG", "a", "b", "ARGS", "c")]
+    for allowed in ("no", "local", "yes"):
+        server = start(enable_module_command=allowed, enable_debug_command="no")
+        connection = server.connect()
+        assert connection.call("MODULE", "LIST") == []
+        for load in loads:
+            assert connection.call("MODULE", *load) == (refused if allowed == "no" else failed)
+        unload = connection.call("MODULE", "UNLOAD", "a")
+        assert unload == (refused if allowed == "no" else harness.Error(b"ERR Error unloading module: no such module with that name"))
+        assert connection.call("MODULE", "LOAD") == harness.Error(b"ERR wrong number of arguments for 'module|load' command")
+        assert connection.call("MODULE", "TRUST") == harness.Error(b"ERR unknown subcommand 'TRUST'. Try MODULE HELP.")
+        assert connection.call("CONFIG", "SET", "enable-module-command", "yes").startswith(b"ERR CONFIG SET failed")
+        assert connection.call("DEBUG", "OBJECT", "a").startswith(b"ERR DEBUG command not allowed")
+
+
 def test_absent_commands_may_be_renamed_away(start, tmp_path):
     path = tmp_path / "server.conf"
     path.write_text('rename-command MODULE ""\nrename-command CLUSTER ""\nrename-command DEBUG ""\n')

@@ -113,57 +113,86 @@ static bool append(struct record_table *table, const struct record_world *world,
     return true;
 }
 
-/* The record has no time. Put it where a private chunk has room for it, which touches nothing on
- * the way there: false when it is not so simple. Privacy goes upwards (record_table_node.h). */
+/* The record has no time and is not there. Put it where a private chunk has room for it, which
+ * touches nothing on the way there: false when it is not so simple. Privacy goes upwards
+ * (record_table_node.h). */
+static bool append_simply(struct record_table *table, const struct record_world *world,
+                          struct record_chunk *chunk, uint64_t hash,
+                          const struct record_bytes *bytes) {
+    if (epoch_shared(world->epochs, chunk->born) || chunk->count >= RECORD_CHUNK_COUNT ||
+        chunk_need(chunk->count + 1u, chunk->used + bytes->size) > chunk_size(chunk))
+        return false;
+    chunk_append(chunk, record_tag(hash), bytes->bytes, bytes->size);
+    table->count++;
+    return true;
+}
+
+/* The same, whether it is there or not. */
 static bool put_simply(struct record_table *table, const struct record_world *world, uint64_t hash,
                        const struct item *key, const struct record_bytes *bytes, bool *is_new) {
     struct record_chunk *chunk = record_chunk_of(table->root, hash);
     struct record_place place;
-    if (epoch_shared(world->epochs, chunk->born)) return false;
-    size_t used = chunk->used + bytes->size;
     *is_new = !chunk_find(chunk, record_tag(hash), key, &place);
-    if (*is_new) {
-        if (chunk->count >= RECORD_CHUNK_COUNT ||
-            chunk_need(chunk->count + 1u, used) > chunk_size(chunk))
-            return false;
-        chunk_append(chunk, record_tag(hash), bytes->bytes, bytes->size);
-        table->count++;
-        return true;
-    }
-    if (chunk_need(chunk->count, used - chunk->slots[place.index].size) > chunk_size(chunk) ||
+    if (*is_new) return append_simply(table, world, chunk, hash, bytes);
+    size_t used = chunk->used + bytes->size - chunk->slots[place.index].size;
+    if (epoch_shared(world->epochs, chunk->born) ||
+        chunk_need(chunk->count, used) > chunk_size(chunk) ||
         record_expiry_at(place.at) != RECORD_NO_EXPIRY || record_block_at(place.at) != NULL)
         return false;
     chunk_exchange(chunk, place, bytes->bytes, bytes->size);
     return true;
 }
 
-bool record_table_put(struct record_table *table, const struct record_world *world,
-                      const struct record *record) {
-    uint64_t hash = record_hash(world, &record->key);
-    struct record_bytes bytes;
+/* The way is made private, chunks grow and split. */
+static bool put(struct record_table *table, const struct record_world *world, uint64_t hash,
+                const struct record *record, const struct record_bytes *bytes) {
     struct record_path path;
-    bool is_new;
-    record_write(table, world, record, &bytes);
-    if (likely(table->root != 0 && record->expiry == RECORD_NO_EXPIRY) &&
-        put_simply(table, world, hash, &record->key, &bytes, &is_new))
-        return is_new;
     if (table->root == 0) {
-        struct record_chunk *chunk = chunk_create(table, world, 0, chunk_need(1, bytes.size));
+        struct record_chunk *chunk = chunk_create(table, world, 0, chunk_need(1, bytes->size));
         table->root = chunk_word(chunk);
     }
     /* Each turn but the last splits a chunk, and `record` may point into the first one. */
     path_find(table, world, hash, &path);
     struct record_place place;
     bool found = chunk_find(path.chunk, record_tag(hash), &record->key, &place);
-    while (found ? !exchange(table, world, &path, place.index, record->expiry, &bytes)
-                 : !append(table, world, &path, record->expiry, &bytes)) {
+    while (found ? !exchange(table, world, &path, place.index, record->expiry, bytes)
+                 : !append(table, world, &path, record->expiry, bytes)) {
         struct record copy;
         path_find(table, world, hash, &path);
         if (!found) continue;
-        record_read(bytes.bytes, bytes.size, &copy);
+        record_read(bytes->bytes, bytes->size, &copy);
         INVARIANT(chunk_find(path.chunk, record_tag(hash), &copy.key, &place));
     }
     return !found;
+}
+
+bool record_table_put(struct record_table *table, const struct record_world *world,
+                      const struct record *record) {
+    uint64_t hash = record_hash(world, &record->key);
+    struct record_bytes bytes;
+    bool is_new;
+    record_write(table, world, record, &bytes);
+    if (likely(table->root != 0 && record->expiry == RECORD_NO_EXPIRY) &&
+        put_simply(table, world, hash, &record->key, &bytes, &is_new))
+        return is_new;
+    return put(table, world, hash, record, &bytes);
+}
+
+bool record_table_add(struct record_table *table, const struct record_world *world,
+                      const struct record *record, struct record *present) {
+    uint64_t hash = record_hash(world, &record->key);
+    struct record_chunk *chunk = table->root != 0 ? record_chunk_of(table->root, hash) : NULL;
+    struct record_place place;
+    struct record_bytes bytes;
+    if (chunk && chunk_find(chunk, record_tag(hash), &record->key, &place)) {
+        record_read(place.at, chunk->slots[place.index].size, present);
+        return false;
+    }
+    record_write(table, world, record, &bytes);
+    if (unlikely(!chunk || record->expiry != RECORD_NO_EXPIRY) ||
+        !append_simply(table, world, chunk, hash, &bytes))
+        put(table, world, hash, record, &bytes);
+    return true;
 }
 
 /* -- remove -------------------------------------------------------------------------------------

@@ -74,6 +74,9 @@ bool record_table_find(const struct record_table *table, const struct record_wor
 /* Add, or replace value and time. True: it was not there. */
 bool record_table_put(struct record_table *table, const struct record_world *world,
                       const struct record *record);
+/* Add, unless the key is there: then false, nothing is changed, and *present is its record. */
+bool record_table_add(struct record_table *table, const struct record_world *world,
+                      const struct record *record, struct record *present);
 /* False: it was not there. */
 bool record_table_remove(struct record_table *table, const struct record_world *world,
                          const struct item *key);

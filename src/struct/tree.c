@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 
 #include <string.h>
 
@@ -130,13 +131,22 @@ void tree_seek_index(const struct tree *tree, uint64_t index, struct tree_place 
     place->chunk = child;
 }
 
+/* How many of the node's hints are less. Without a branch that depends on them: which way it goes
+ * cannot be predicted, and searches that do not depend on one another run side by side. */
+static inline unsigned hints_less(const struct tree_node *node, uint64_t hint) {
+    const uint64_t *from = node->hints;
+    for (unsigned left = node->n; left > 0;) {
+        unsigned half = (left + 1) / 2;
+        from += from[half - 1] < hint ? half : 0;
+        left -= half;
+    }
+    return (unsigned)(from - node->hints);
+}
+
 /* The last child that begins at or before what is sought, or the first. */
 static unsigned seek_slot(const struct tree_node *node, uint64_t hint,
                           tree_begins_after *begins_after, const void *context) {
-    unsigned less = 0;
-    while (less < node->n && node->hints[less] < hint)
-        less++;
-    unsigned high = less;
+    unsigned less = hints_less(node, hint), high = less;
     while (high < node->n && node->hints[high] == hint)
         high++;
     unsigned low = begins_after ? less : high;
@@ -167,4 +177,26 @@ bool tree_seek(const struct tree *tree, uint64_t hint, tree_begins_after *begins
     }
     place->chunk = child;
     return true;
+}
+
+/* ---- fetching ahead ---- */
+
+enum { LINE = 64 };
+
+const struct tree_node *tree_prefetch_node(const struct tree *tree, uint64_t hint) {
+    if (tree->depth < 2) return NULL;
+    const struct tree_node *node = tree->root;
+    for (; node->level > 1;)
+        node = node->children[seek_slot(node, hint, NULL, NULL)];
+    for (const char *at = (const char *)node; at < (const char *)node->counts; at += LINE)
+        memory_prefetch_to_write(at);
+    return node;
+}
+
+const struct tree_chunk *const *tree_prefetch_link(const struct tree_node *node, uint64_t hint) {
+    unsigned slot = seek_slot(node, hint, NULL, NULL);
+    for (unsigned i = 0; i <= slot; i += LINE / sizeof node->counts[0])
+        memory_prefetch_to_write(&node->counts[i]);
+    memory_prefetch(&node->children[slot]);
+    return (const struct tree_chunk *const *)&node->children[slot];
 }

@@ -81,6 +81,12 @@ typedef bool tree_begins_after(const void *context, const struct tree_chunk *chu
 bool tree_seek(const struct tree *tree, uint64_t hint, tree_begins_after *begins_after,
                const void *context, struct tree_place *place);
 
+/* Batch prefetch of what a search will touch, in three steps, each for the whole batch, while
+ * nothing is changed: the lowest node on the way to this hint (those above it are few, and near);
+ * the link in it; the link's chunk is for the owner. NULL: the tree is so small that it is near. */
+const struct tree_node *tree_prefetch_node(const struct tree *tree, uint64_t hint);
+const struct tree_chunk *const *tree_prefetch_link(const struct tree_node *node, uint64_t hint);
+
 /* ---- changing ---- */
 
 /* Make the chunk at the place, and all above it, private, with at least this capacity (rounded up

@@ -306,7 +306,7 @@ static int64_t class_next_expiry(const struct object *object) {
     return hash_next_expiry(as_hash(object));
 }
 
-static void class_prefetch(const struct object *object, const struct bytes *arguments, size_t count,
+static bool class_prefetch(const struct object *object, const struct bytes *arguments, size_t count,
                            unsigned step, uint64_t *hash) {
     const struct hash *hashes = as_hash(object);
     (void)count;
@@ -318,7 +318,9 @@ static void class_prefetch(const struct object *object, const struct bytes *argu
         record_table_prefetch_chunk(&hashes->table, *hash);
     } else {
         record_table_prefetch_record(&hashes->table, *hash);
+        return false;
     }
+    return true;
 }
 
 static const char *class_encoding_name(const struct object *object) {

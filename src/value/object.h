@@ -45,7 +45,7 @@ static inline bool object_is_flat(const struct object *object) {
     return object->format != FLAT_NONE;
 }
 
-enum { OBJECT_PREFETCH_STEPS = 3 };
+enum { OBJECT_PREFETCH_STEPS = 5 };
 
 /* What a type says of itself: defined once in value/<type>.c, listed in object.c. The functions
  * are for the structure: flat objects are handled in object.c. */
@@ -66,10 +66,10 @@ struct object_class {
     /* Earliest time at which a part of it expires, ms; INT64_MAX for never. NULL: never. */
     int64_t (*next_expiry)(const struct object *object);
     /* Bring nearer what a command with these arguments behind the key will look up, in steps, each
-     * for a whole batch; *hash is kept from one to the next. For structures; NULL:
-     * nothing to do. */
-    void (*prefetch)(const struct object *object, const struct bytes *arguments, size_t count,
-                     unsigned step, uint64_t *hash);
+     * for a whole batch; *state is kept from one to the next, and nothing is changed meanwhile.
+     * False: this was the last one. For structures; NULL: nothing to do. */
+    bool (*prefetch)(const struct object *object, const struct bytes *arguments, size_t count,
+                     unsigned step, uint64_t *state);
     /* OBJECT ENCODING */
     const char *(*encoding_name)(const struct object *object);
 };
@@ -99,11 +99,10 @@ const char *object_encoding_name(const struct object *object);
 
 /* False when there is nothing to bring nearer, now and in later steps. */
 static inline bool object_prefetch(const struct object *object, const struct bytes *arguments,
-                                   size_t count, unsigned step, uint64_t *hash) {
+                                   size_t count, unsigned step, uint64_t *state) {
     const struct object_class *class = object_class_of((enum value_type)object->type);
     if (!class->prefetch || object_is_flat(object) || count == 0) return false;
-    class->prefetch(object, arguments, count, step, hash);
-    return true;
+    return class->prefetch(object, arguments, count, step, state);
 }
 
 /* Room for any object's struct, on the stack. */

@@ -60,9 +60,10 @@ void set_prefetch_drawn(const struct set *set, uint64_t word, unsigned step) {
 
 /* ---- changing ---- */
 
-static void table_add(struct set *set, const struct item *member) {
+static bool table_add(struct set *set, const struct item *member) {
     struct record record = {.key = *member, .value = {.text = ""}, .expiry = RECORD_NO_EXPIRY};
-    record_table_put(&set->table, set->object.world, &record);
+    struct record present;
+    return record_table_add(&set->table, set->object.world, &record, &present);
 }
 
 /* The flat buffer stays the object's, empty: it may be the keyspace's bench. */
@@ -127,6 +128,7 @@ static void leave_intset(struct set *set, const struct set_limits *limits,
 }
 
 bool set_add(struct set *set, const struct set_limits *limits, const struct item *member) {
+    if (!object_is_flat(&set->object)) return table_add(set, member);
     if (is_empty_flat(set)) begin_flat(set, member);
     if (set->object.format == FLAT_INTSET) {
         if (item_is_integer(member)) {
@@ -276,7 +278,7 @@ static void class_digest(const struct object *object, struct object_digest *dige
 }
 
 /* One member is brought near: commands that name many wait for the others. */
-static void class_prefetch(const struct object *object, const struct bytes *arguments, size_t count,
+static bool class_prefetch(const struct object *object, const struct bytes *arguments, size_t count,
                            unsigned step, uint64_t *hash) {
     const struct record_table *table = &const_set_of(object)->table;
     (void)count;
@@ -288,7 +290,9 @@ static void class_prefetch(const struct object *object, const struct bytes *argu
         record_table_prefetch_chunk(table, *hash);
     } else {
         record_table_prefetch_record(table, *hash);
+        return false;
     }
+    return true;
 }
 
 static const char *class_encoding_name(const struct object *object) {

@@ -123,6 +123,20 @@ static void insert(struct sorted_set *set, const struct sorted_set_element *elem
     table_put(set, &element->member, element->score);
 }
 
+/* A new member of a structure. False: it is there, with the score `old`. */
+static bool add_to_structure(struct sorted_set *set, const struct item *member, double score,
+                             double *old) {
+    struct sorted_set_element element = {*member, score};
+    struct score_record room;
+    struct record record = {*member, score_to_record(&room, score), RECORD_NO_EXPIRY}, present;
+    if (record_table_add(&set->table, set->object.world, &record, &present)) {
+        sorted_index_insert(set, &element);
+        return true;
+    }
+    *old = score_from_record(&present.value);
+    return false;
+}
+
 /* Give a member that is there, with the score `old`, another one. */
 static void update(struct sorted_set *set, const struct sorted_set_element *element, double old) {
     if (is_flat(set)) {
@@ -141,7 +155,11 @@ enum sorted_set_outcome sorted_set_add(struct sorted_set *set, const struct item
                                        double *score, unsigned conditions,
                                        const struct sorted_set_limits *limits) {
     double old = 0, new = *score;
-    bool present = sorted_set_score(set, member, &old);
+    bool present = true;
+    if (is_flat(set) || conditions & SORTED_SET_IF_PRESENT)
+        present = sorted_set_score(set, member, &old);
+    else if (add_to_structure(set, member, new, &old))
+        return SORTED_SET_ADDED;
     if (conditions & (present ? SORTED_SET_IF_ABSENT : SORTED_SET_IF_PRESENT))
         return SORTED_SET_NOT_WANTED;
     if (present && conditions & SORTED_SET_INCREMENT) new += old;
@@ -279,20 +297,33 @@ static void digest(const struct object *object, struct object_digest *digest) {
 
 /* The record of the member: the only word behind the key, or the one behind a score; and then the
  * chunk of elements where that score belongs. */
-static void prefetch(const struct object *object, const struct bytes *arguments, size_t count,
-                     unsigned step, uint64_t *hash) {
-    const struct record_table *table = &((const struct sorted_set *)object)->table;
-    if (step == 0) {
+static bool prefetch(const struct object *object, const struct bytes *arguments, size_t count,
+                     unsigned step, uint64_t *state) {
+    const struct sorted_set *set = (const struct sorted_set *)object;
+    const struct record_table *table = &set->table;
+    const struct tree_node *node;
+    double score;
+    switch (step) {
+    case 0: {
         struct item member = item_make(arguments[count == 1 ? 0 : 1]);
-        *hash = record_table_hash(object->world, &member);
-        record_table_prefetch_way(table, *hash);
-    } else if (step == 1) {
-        record_table_prefetch_chunk(table, *hash);
-    } else {
-        double score;
-        record_table_prefetch_record(table, *hash);
-        if (count > 1 && number_parse_double(arguments[0], &score))
-            sorted_index_prefetch((const struct sorted_set *)object, score);
+        *state = record_table_hash(object->world, &member);
+        record_table_prefetch_way(table, *state);
+        return true;
+    }
+    case 1: record_table_prefetch_chunk(table, *state); return true;
+    case 2:
+        record_table_prefetch_record(table, *state);
+        if (count == 1 || !number_parse_double(arguments[0], &score)) return false;
+        *state = (uint64_t)(uintptr_t)sorted_index_prefetch_node(set, score);
+        return *state != 0;
+    case 3:
+        if (!number_parse_double(arguments[0], &score)) return false;
+        node = (const struct tree_node *)(uintptr_t)*state;
+        *state = (uint64_t)(uintptr_t)sorted_index_prefetch_link(node, score);
+        return true;
+    default:
+        sorted_index_prefetch_chunk(*(const struct tree_chunk *const *)(uintptr_t)*state);
+        return false;
     }
 }
 

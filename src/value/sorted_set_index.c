@@ -75,13 +75,21 @@ uint64_t sorted_index_rank(const struct sorted_set *set, const struct index_cut 
     return place.before + chunk_search(place.chunk, cut);
 }
 
-void sorted_index_prefetch(const struct sorted_set *set, double score) {
-    enum { LINE = 64, LINES = 4 }; /* the head, and where elements begin */
-    struct tree_place place;
-    if (!tree_seek(&set->tree, score_order(score), NULL, NULL, &place)) return;
+const struct tree_node *sorted_index_prefetch_node(const struct sorted_set *set, double score) {
+    return tree_prefetch_node(&set->tree, score_order(score));
+}
+
+const struct tree_chunk *const *sorted_index_prefetch_link(const struct tree_node *node,
+                                                           double score) {
+    return tree_prefetch_link(node, score_order(score));
+}
+
+/* All of it, as chunks are on average: a search jumps about in it, and an insertion moves half. */
+void sorted_index_prefetch_chunk(const struct tree_chunk *chunk) {
+    enum { LINE = 64, LINES = 4 };
     for (size_t i = 0; i < LINES; i++)
-        memory_prefetch_to_write((const char *)place.chunk + i * LINE);
-    memory_prefetch_to_write(place.chunk->data + CHUNK_DATA_MAX / 2);
+        memory_prefetch_to_write((const char *)chunk + i * LINE);
+    memory_prefetch_to_write(chunk->data + CHUNK_DATA_MAX / 2);
 }
 
 static struct index_cut cut_at(const struct sorted_set_element *element) {

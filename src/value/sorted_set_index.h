@@ -21,8 +21,11 @@ bool sorted_index_is_before(const struct sorted_set_element *element, const stru
 /* How many elements stand before the cut. */
 uint64_t sorted_index_rank(const struct sorted_set *set, const struct index_cut *cut);
 
-/* Bring near the elements around a score. */
-void sorted_index_prefetch(const struct sorted_set *set, double score);
+/* Bring near the elements around a score, in three steps: as tree_prefetch_node. */
+const struct tree_node *sorted_index_prefetch_node(const struct sorted_set *set, double score);
+const struct tree_chunk *const *sorted_index_prefetch_link(const struct tree_node *node,
+                                                           double score);
+void sorted_index_prefetch_chunk(const struct tree_chunk *chunk);
 
 /* It is not there yet. */
 void sorted_index_insert(struct sorted_set *set, const struct sorted_set_element *element);

@@ -79,6 +79,24 @@ static inline void record_model_put(struct record_model *m, uint64_t id, uint32_
     m->expiries[id] = expiry;
 }
 
+static inline void record_model_add(struct record_model *m, uint64_t id, uint32_t version,
+                                    int64_t expiry) {
+    char key[RECORD_TEXT_MAX], value[RECORD_TEXT_MAX];
+    struct record record = {support_key(id, key), support_value(id, version, value), expiry};
+    struct record present;
+    if (record_table_add(&m->table, &m->world, &record, &present)) {
+        assert_int_equal(m->versions[id], 0);
+        m->count++;
+        m->versions[id] = version;
+        m->expiries[id] = expiry;
+        return;
+    }
+    struct item expected = support_value(id, m->versions[id], value);
+    assert_true(m->versions[id] != 0 && item_equal(&present.key, &record.key));
+    assert_true(item_equal(&present.value, &expected));
+    assert_int_equal(present.expiry, m->expiries[id]);
+}
+
 static inline void record_model_remove(struct record_model *m, uint64_t id) {
     char key[RECORD_TEXT_MAX];
     struct item item = support_key(id, key);
@@ -115,7 +133,7 @@ static inline void record_model_step(struct record_model *m, unsigned growth) {
     int64_t expiry = support_below(&m->random, 5) == 0 ? (int64_t)support_below(&m->random, 100000)
                                                        : RECORD_NO_EXPIRY;
     if (m->versions[id] == 0 ? grow : support_below(&m->random, 3) == 0)
-        record_model_put(m, id, version, expiry);
+        (version & 1 ? record_model_put : record_model_add)(m, id, version, expiry);
     else if (!grow)
         record_model_remove(m, id);
 }

@@ -82,6 +82,10 @@ static void same_seek(const struct tree *tree, const struct model *model, struct
     assert_true(tree_seek(tree, wanted / 4, begins_after, &wanted, &place));
     same_chunk(place.chunk, model, at);
     assert_int_equal(place.before, before);
+    assert_true(tree_seek(tree, wanted / 4, NULL, NULL, &place));
+    const struct tree_node *node = tree_prefetch_node(tree, wanted / 4);
+    assert_int_equal(node != NULL, tree->depth > 1);
+    if (node) assert_ptr_equal(*tree_prefetch_link(node, wanted / 4), place.chunk);
 }
 
 /* ---- the same change to both ---- */
@@ -100,12 +104,15 @@ static void place_of(const struct both *both, size_t index, struct tree_place *p
     tree_seek_index(&both->tree, before, place);
 }
 
-/* Numbers that belong between the neighbours. */
-static uint32_t make_numbers(const struct both *both, size_t index, uint64_t *numbers) {
+/* Numbers that belong between the neighbours: `next` is the index of the one behind. */
+static uint32_t make_numbers(const struct both *both, size_t index, size_t next,
+                             uint64_t *numbers) {
+    enum { STEP_MAX = 1000 }; /* at the end */
     const struct model *model = both->model;
     uint64_t low = index > 0 ? model->numbers[index - 1][model->counts[index - 1] - 1] : 0;
     uint32_t count = 1 + (uint32_t)random_below(both->random, CHUNK_MAX);
-    uint64_t high = index < model->n ? model->numbers[index][0] : low + 1000;
+    uint64_t high = next < model->n ? model->numbers[next][0] : low + STEP_MAX;
+    assert_true(low <= high);
     for (uint32_t i = 0; i < count; i++)
         numbers[i] = low + (high - low) * i / count;
     return count;
@@ -115,7 +122,7 @@ static void insert(struct both *both, size_t index, uint64_t kind) {
     struct model *model = both->model;
     struct tree_place place = {0};
     uint64_t numbers[CHUNK_MAX];
-    uint32_t count = make_numbers(both, index, numbers);
+    uint32_t count = make_numbers(both, index, index, numbers);
     bool in_front = index < model->n && (index == 0 || kind % 2);
     if (model->n > 0) place_of(both, in_front ? index : index - 1, &place);
     struct tree_chunk *chunk =
@@ -140,13 +147,8 @@ static void change(struct both *both, size_t index) {
     struct tree_place place;
     uint64_t numbers[CHUNK_MAX];
     uint32_t before = model->counts[index];
+    uint32_t count = make_numbers(both, index, index + 1, numbers);
     place_of(both, index, &place);
-    model->counts[index] = 0;
-    uint64_t high = index + 1 < model->n ? model->numbers[index + 1][0] : UINT32_MAX;
-    uint32_t count = 1 + (uint32_t)random_below(both->random, CHUNK_MAX);
-    uint64_t low = index > 0 ? model->numbers[index - 1][model->counts[index - 1] - 1] : 0;
-    for (uint32_t i = 0; i < count; i++)
-        numbers[i] = low + (high - low) * i / count / 2;
     struct tree_chunk *chunk =
         tree_open(&both->tree, &both->epochs, &place, count * sizeof numbers[0]);
     write_chunk(chunk, numbers, count);

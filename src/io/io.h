@@ -136,6 +136,9 @@ struct io_operations {
     int (*sync)(struct io *, io_file, bool data_only);
     int (*sync_directory)(struct io *, const char *path);
     int (*truncate)(struct io *, io_file, uint64_t size);
+    /* Room on the disk for the bytes from `offset` on, although the file does not grow: what is
+     * appended then reaches the disk sooner. Truncating gives the room back. */
+    int (*reserve)(struct io *, io_file, uint64_t offset, uint64_t size);
     int (*status)(struct io *, const char *path, struct io_file_status *);
     int (*rename)(struct io *, const char *from, const char *to);
     int (*remove)(struct io *, const char *path); /* a file */

@@ -148,6 +148,7 @@ static const struct io_operations real_operations = {
     .sync = real_sync,
     .sync_directory = real_sync_directory,
     .truncate = real_truncate,
+    .reserve = real_reserve,
     .status = real_status,
     .rename = real_rename,
     .remove = real_remove,

@@ -53,6 +53,7 @@ struct real_workers {
     pthread_mutex_t mutex;    /* guards all below but `outstanding` */
     pthread_cond_t submitted; /* a worker may have something to do */
     pthread_cond_t completed; /* finish_work may have something to do */
+    bool is_awaited;          /* by finish_work */
     struct real_queue lanes[IO_LANE_COUNT];
     bool lane_is_running[IO_LANE_COUNT]; /* never for IO_LANE_FREE */
     uint32_t lane_next;                  /* where the next look for work begins, for fairness */
@@ -116,6 +117,7 @@ int64_t real_write(struct io *io, io_file file, const void *from, size_t size);
 int real_sync(struct io *io, io_file file, bool data_only);
 int real_sync_directory(struct io *io, const char *path);
 int real_truncate(struct io *io, io_file file, uint64_t size);
+int real_reserve(struct io *io, io_file file, uint64_t offset, uint64_t size);
 int real_status(struct io *io, const char *path, struct io_file_status *out);
 int real_rename(struct io *io, const char *from, const char *to);
 int real_remove(struct io *io, const char *path);

@@ -115,6 +115,15 @@ int real_truncate(struct io *io, io_file file, uint64_t size) {
     return result < 0 ? -errno : 0;
 }
 
+int real_reserve(struct io *io, io_file file, uint64_t offset, uint64_t size) {
+    (void)io;
+    int result;
+    do {
+        result = fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : 0;
+}
+
 int real_status(struct io *io, const char *path, struct io_file_status *out) {
     struct stat status;
     if (fstatat(directory_of(io), path, &status, 0) < 0) return -errno;

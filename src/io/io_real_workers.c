@@ -64,8 +64,11 @@ static void run_job(struct io *io, struct real_job *job, const struct memory_met
     if (job->lane != IO_LANE_FREE) workers->lane_is_running[job->lane] = false;
     queue_push(&workers->finished, job);
     atomic_store_explicit(&workers->has_finished, true, memory_order_release);
-    pthread_cond_signal(&workers->completed);
+    if (workers->is_awaited) pthread_cond_signal(&workers->completed);
+    /* The owner needs the mutex as soon as it wakes. */
+    pthread_mutex_unlock(&workers->mutex);
     real_wake(io);
+    pthread_mutex_lock(&workers->mutex);
 }
 
 static void *worker_main(void *argument) {
@@ -155,8 +158,10 @@ bool real_run_done(struct io *io) {
 /* Until something has been done. */
 static void wait_for_job(struct real_workers *workers) {
     pthread_mutex_lock(&workers->mutex);
+    workers->is_awaited = true;
     while (workers->finished.first == NULL)
         pthread_cond_wait(&workers->completed, &workers->mutex);
+    workers->is_awaited = false;
     pthread_mutex_unlock(&workers->mutex);
 }
 

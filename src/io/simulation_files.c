@@ -240,6 +240,16 @@ static int truncate_file(struct io *io, io_file number, uint64_t size) {
     return 0;
 }
 
+/* The simulated disk is full by chance alone. */
+static int reserve(struct io *io, io_file number, uint64_t offset, uint64_t size) {
+    struct simulated_host *host = host_of(io);
+    (void)offset, (void)size;
+    int result = begin_call(host, host->disk.faults.write_error);
+    if (result < 0) return result;
+    struct simulated_file *file = find_file(host, number);
+    return file == NULL || !(file->flags & IO_WRITE) ? -EBADF : 0;
+}
+
 static int status(struct io *io, const char *path, struct io_file_status *out) {
     struct simulated_host *host = host_of(io);
     char absolute[SIMULATED_PATH_MAX];
@@ -339,6 +349,7 @@ void simulated_file_operations(struct io_operations *operations) {
     operations->sync = sync_file;
     operations->sync_directory = sync_directory;
     operations->truncate = truncate_file;
+    operations->reserve = reserve;
     operations->status = status;
     operations->rename = rename_file;
     operations->remove = remove_file;

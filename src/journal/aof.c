@@ -17,8 +17,6 @@
 enum {
     COPIED_MAX = 64 * 1024,
     SECOND_MS = 1000,
-    GATHER_WEIGHT = 8,   /* of the past against the last fsync, in how long one takes */
-    GATHER_PERCENT = 88, /* of those who may come are enough: some think longer, or have gone */
 };
 
 struct aof_job {
@@ -40,6 +38,7 @@ struct aof_job {
     struct aof_disk from; /* with `recovers`: take everything behind this back first */
     bool recovers;
     bool syncs;
+    bool reserves; /* room for more than its own bytes */
     bool closes;
     bool opened;  /* result: the new increment is there, the one before complete */
     bool is_gone; /* result: the file is not there under its name */
@@ -251,8 +250,20 @@ static int open_increment(struct aof *aof, struct aof_job *job) {
 
 static int recover(struct aof *aof, const struct aof_job *job) {
     int error = -aof->io->operations->truncate(aof->io, aof->disk.file, job->from.size);
-    if (!error) aof->disk = job->from;
+    if (!error) {
+        aof->disk = job->from;
+        aof->disk.reserved = 0;
+    }
     return error;
+}
+
+/* An fsync that has no room to note takes less. Where there is none to be had, writing says so. */
+static void reserve(struct aof *aof, const struct aof_job *job) {
+    uint64_t end = aof->disk.size + job->bytes.size + ANNOTATION_SIZE_MAX;
+    if (end <= aof->disk.reserved) return;
+    aof->disk.reserved = end + AOF_RESERVE;
+    aof->io->operations->reserve(aof->io, aof->disk.file, aof->disk.size,
+                                 aof->disk.reserved - aof->disk.size);
 }
 
 /* Is the file there under its name? Asked once a second, and when something has failed before. */
@@ -276,11 +287,15 @@ static int work_on(struct aof *aof, struct aof_job *job) {
     else if (!error && (job->manifest || job->removes.size > 0))
         error = state(aof, job);
     bool has_bytes = job->bytes.size > 0;
+    if (!error && has_bytes && job->reserves) reserve(aof, job);
     if (!error && job->database >= 0) error = write_selection(aof, job->database);
     if (!error && has_bytes) error = write_timestamp(aof, job);
     if (!error && (has_bytes || job->announces)) error = write_announced(aof, job);
     if (!error && job->syncs) error = -aof->io->operations->sync(aof->io, aof->disk.file, true);
     if (!error && job->closes) {
+        /* Not of an increment that another one follows: retention goes by when it last changed. */
+        if (aof->disk.reserved > aof->disk.size)
+            aof->io->operations->truncate(aof->io, aof->disk.file, aof->disk.size);
         aof->io->operations->close(aof->io, aof->disk.file);
         aof->disk.file = IO_NONE;
     }
@@ -366,24 +381,6 @@ static int64_t oldest_us(const struct aof *aof) {
     return 0;
 }
 
-/* Those whose replies leave now will be back in a moment. What they write then should be synced
- * together with what waits already, or two groups of clients alternate for ever and each fsync
- * serves one of them. So the next one waits until nearly as much has come as was answered and waits
- * together, but no longer than an fsync takes. Who writes alone never waits. */
-static void begin_gathering(struct aof *aof, int64_t now_us) {
-    int64_t took_us = now_us - aof->submitted_us;
-    aof->sync_took_us += (took_us - aof->sync_took_us) / GATHER_WEIGHT;
-    int64_t patience_us =
-        aof->sync_took_us < AOF_PATIENCE_US_MAX ? aof->sync_took_us : AOF_PATIENCE_US_MAX;
-    aof->gather_until_us = now_us + patience_us;
-    uint64_t expected = aof->appended - aof->synced_offset; /* with what was synced just now */
-    aof->gather_size = expected * GATHER_PERCENT / 100;
-}
-
-static bool is_gathering(const struct aof *aof, int64_t now_us) {
-    return now_us < aof->gather_until_us && aof->appended - aof->written < aof->gather_size;
-}
-
 static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     if (aof->error) log_notice(aof->log, "The AOF file can be written again");
     aof->error = 0;
@@ -396,8 +393,10 @@ static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     }
     free_jobs(&aof->kept);
     aof->synced = aof->disk;
+    if (aof->policy == AOF_ALWAYS)
+        gathering_begin(&aof->gathering, aof->submitted_us, now_us, job->end - aof->synced_offset,
+                        aof->appended - job->end, aof->appended);
     if (job->syncs) {
-        begin_gathering(aof, now_us);
         aof->safe_size = aof->disk.size;
         aof->safe_offset = job->end;
     }
@@ -446,8 +445,9 @@ static void done(void *context) {
     } else {
         succeed(aof, job, now_us);
     }
-    move_horizon(aof);
+    /* The disk first: those who are answered now take a while to come back. */
     aof_step(aof, now_us);
+    move_horizon(aof);
 }
 
 static bool wants_sync(const struct aof *aof, int64_t now_us) {
@@ -463,7 +463,8 @@ static bool is_due(const struct aof *aof, int64_t now_us) {
     if (aof->first != aof->last || aof->first->manifest || aof->first->removes.size > 0 ||
         aof->first->closes)
         return true;
-    if (aof->policy == AOF_ALWAYS) return !is_gathering(aof, now_us);
+    if (aof->policy == AOF_ALWAYS)
+        return !gathering_holds(&aof->gathering, now_us, aof->appended - aof->written);
     return aof->first->bytes.size >= AOF_GATHER_MAX || now_us - aof->submitted_us >= AOF_GATHER_US;
 }
 
@@ -487,6 +488,7 @@ void aof_step(struct aof *aof, int64_t now_us) {
     if (!aof->first) aof->last = NULL;
     job->next = NULL;
     job->syncs = job->closes || wants_sync(aof, now_us);
+    job->reserves = aof->policy == AOF_ALWAYS;
     job->recovers = aof->recovers;
     job->from = aof->synced;
     job->safe = aof->safe_size;
@@ -503,7 +505,7 @@ int64_t aof_due_us(const struct aof *aof) {
     }
     if (aof->error) return aof->retry_us;
     if (aof->first && (aof->first != aof->last || aof->first->manifest)) return 0;
-    if (aof->first && aof->policy == AOF_ALWAYS) return aof->gather_until_us;
+    if (aof->first && aof->policy == AOF_ALWAYS) return aof->gathering.until_us;
     if (aof->first) return aof->submitted_us + AOF_GATHER_US;
     if (aof->kept) return aof->synced_us + AOF_SYNC_US;
     return INT64_MAX;
@@ -525,6 +527,8 @@ static void consume(void *context, uint64_t offset, struct bytes bytes) {
     buffer_append(&job->bytes, bytes.data, bytes.size);
     aof->appended = offset + bytes.size;
     job->end = aof->appended;
+    if (aof->gathering.answered > 0)
+        gathering_take(&aof->gathering, io_monotonic_us(aof->io), aof->appended);
 }
 
 /* ---- beginning and end ---- */
@@ -587,6 +591,11 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     aof_path(aof, last->name, &path);
     io_file file = is_new ? create_increment(aof, last->name)
                           : files->open(aof->io, path.data, IO_WRITE | IO_CREATE | IO_APPEND, 0644);
+    struct io_file_status status = {0};
+    if (file >= 0 && (result = files->status(aof->io, path.data, &status)) < 0) {
+        files->close(aof->io, file);
+        file = result;
+    }
     buffer_release(&path);
     /* What an earlier process wrote, and was killed before it was on disk, is relied on from now,
      * as is the manifest that was read; and that nothing is in a new file. */
@@ -601,14 +610,13 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     manifest_release(&aof->manifest);
     aof->manifest = wanted;
     add_sizes(aof, last->name);
-    uint64_t size = is_new ? 0 : size_of(aof, last->name);
     memory_free(aof->file_name);
     aof->file_name = memory_copy_text(last->name);
     journal_add_reader(aof->journal, consume, aof);
-    aof->disk = (struct aof_disk){.file = file, .size = size};
+    aof->disk = (struct aof_disk){.file = file, .size = status.size};
     aof->synced = aof->disk;
     aof->safe_size = 0;
-    aof->file_size = size;
+    aof->file_size = status.size;
     aof->appended = aof->written = aof->synced_offset = aof->safe_offset = aof->journal->offset;
     aof->synced_us = now_us;
     aof->submitted_us = now_us - AOF_GATHER_US;

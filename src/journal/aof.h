@@ -7,7 +7,8 @@
  * What the journal commits gathers in `pending`; when no job is under way and it is time, all of it
  * goes to a worker in one job: write, then fsync when the policy asks for it. Turns that commit
  * meanwhile gather for the next job, so that one fsync serves them all, and the engine waits for
- * none. With `always` the next job waits a moment for those whom the last one has answered.
+ * none. With `always` the next job may wait a moment for those whom the last one has answered
+ * (gathering.h).
  *
  * The horizon. With `always` it is what is on disk. With `everysec` it is open, until bytes have
  * waited for the disk for two seconds: then those who write wait for theirs. With `no` it is open.
@@ -24,6 +25,7 @@
 #include "base/log.h"
 #include "io/io.h"
 #include "journal/annotation.h"
+#include "journal/gathering.h"
 #include "journal/journal.h"
 #include "journal/manifest.h"
 
@@ -33,8 +35,8 @@ enum {
     AOF_STRETCH_MAX = 1 << 20,   /* bytes between annotations, about */
     AOF_GATHER_US = 1000,        /* least time between jobs, but with `always` */
     AOF_GATHER_MAX = 256 * 1024, /* bytes that do not wait for it */
-    AOF_PATIENCE_US_MAX = 4000,  /* with `always`, for those who were just answered */
     AOF_SYNC_US = 1000000,       /* everysec */
+    AOF_RESERVE = 1 << 20,       /* with `always`, bytes of the file to make room for at a time */
     AOF_LAG_US = 2000000,        /* longest wait for the disk that is not passed on to writers */
     AOF_RETRY_US = 1000000,
 };
@@ -45,6 +47,7 @@ struct aof_job;
 struct aof_disk {
     io_file file;
     uint64_t size;
+    uint64_t reserved; /* there is room until there, as far as is known */
     int64_t stamped_s; /* the last aof-timestamp-enabled line's time */
     int64_t seen_s;    /* when it was last found under its name */
 };
@@ -72,11 +75,9 @@ struct aof {
     uint64_t safe_offset;                      /* before it all is on disk for sure */
     int64_t waiting_since_us; /* the oldest byte that is not on disk is so old; 0: none */
     int64_t submitted_us, synced_us;
-    int64_t sync_took_us;    /* as a rule, from the submission to its `done` */
-    int64_t gather_until_us; /* with `always`: until then the next job waits for so many bytes */
-    uint64_t gather_size;
-    int64_t retry_us; /* when to try again what failed */
-    int error;        /* errno of the last try; 0: it was good */
+    struct gathering gathering; /* with `always` */
+    int64_t retry_us;           /* when to try again what failed */
+    int error;                  /* errno of the last try; 0: it was good */
     bool is_gone;     /* the file was removed, or its folder: nobody would find what is written */
     bool recovers;    /* the next job takes back what is behind `synced` */
     bool is_reading;  /* the journal */

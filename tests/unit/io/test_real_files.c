@@ -59,6 +59,8 @@ static void test_write_and_read(void **state) {
     assert_int_equal(w->call->truncate(io, file, 5), 0);
     w->call->close(io, file);
     file = w->call->open(io, "a", IO_WRITE | IO_APPEND, 0);
+    int reserved = w->call->reserve(io, file, 5, 1 << 20);
+    assert_true(reserved == 0 || reserved == -EOPNOTSUPP);
     assert_int_equal(w->call->write(io, file, "!", 1), 1);
     w->call->close(io, file);
     file = w->call->open(io, "a", IO_READ, 0);

@@ -328,35 +328,39 @@ static void test_alone(void **state) {
     free(world);
 }
 
-/* Two groups of writers, one of which was answered just now, become one; who stays away keeps the
- * others waiting no longer than an fsync takes. */
+/* One was answered just now, and another one waits already: how long until it is under way, if the
+ * first one comes back at once, or stays away? */
+static int64_t wait_of_second(struct world *world, bool comes_back) {
+    struct aof *aof = &world->aof;
+    append_one(world); /* alone: nobody else is expected */
+    await_sync(world);
+    append_one(world);
+    uint64_t first = aof->appended;
+    append_one(world); /* while the first is being synced */
+    while (aof->synced_offset < first)
+        simulation_run_for(world->simulation, 1);
+    int64_t answered_us = io_monotonic_us(world->host);
+    if (comes_back) append_one(world);
+    while (!aof->running)
+        pass_time(world);
+    int64_t waited_us = io_monotonic_us(world->host) - answered_us;
+    if (comes_back) assert_int_equal(aof->written, first); /* they are one group now */
+    await_sync(world);
+    assert_int_equal(world->journal.horizon, world->journal.offset);
+    return waited_us;
+}
+
+/* Two groups of writers become one, as long as those who were answered come back soon; who stays
+ * away keeps the others waiting no longer than an fsync takes, and only a few times. */
 static void test_together(void **state) {
     (void)state;
     struct world *world = open_synced_world(2);
-    struct aof *aof = &world->aof;
-    for (int round = 0; round < 100; round++) {
-        append_one(world); /* alone: nobody else is expected */
-        await_sync(world);
-        append_one(world);
-        uint64_t first = aof->appended;
-        append_one(world); /* while the first is being synced */
-        while (aof->synced_offset < first)
-            simulation_run_for(world->simulation, 1);
-        assert_null(aof->running);
-        assert_int_equal(aof->written, first);
-        int64_t answered_us = io_monotonic_us(world->host);
-        if (round % 2 == 0) {
-            append_one(world);
-            assert_non_null(aof->running); /* all are there */
-        } else {
-            while (!aof->running)
-                pass_time(world);
-            int64_t waited_us = io_monotonic_us(world->host) - answered_us;
-            assert_in_range(waited_us, 1, aof->sync_took_us + 100);
-        }
-        await_sync(world);
-        assert_int_equal(world->journal.horizon, world->journal.offset);
-    }
+    for (int round = 0; round < 100; round++)
+        assert_int_equal(wait_of_second(world, true), 0);
+    assert_in_range(wait_of_second(world, false), 1, world->aof.gathering.sync_us + 500);
+    for (int round = 0; round < 30; round++)
+        assert_in_range(wait_of_second(world, false), 0, world->aof.gathering.sync_us + 500);
+    assert_int_equal(wait_of_second(world, false), 0);
     end_world(world);
     simulation_close(world->simulation);
     free(world);

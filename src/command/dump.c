@@ -13,19 +13,6 @@ enum { FOOTER = 10, VERSION_MAX = 12 };
 
 /* ---- DUMP ---- */
 
-static void put_little_endian(struct rdb_output *out, uint64_t number, unsigned size) {
-    for (unsigned i = 0; i < size; i++)
-        rdb_output_byte(out, (unsigned)(number >> (8 * i)) & 255);
-}
-
-static void dump(struct rdb_output *out, const struct entry *entry, struct record_world *world) {
-    uint8_t form = rdb_value_form(out, entry, world);
-    rdb_output_byte(out, form);
-    rdb_value_write(out, form, entry, world);
-    put_little_endian(out, out->version, 2);
-    rdb_output_u64(out, crc64(0, buffer_bytes(&out->buffer)));
-}
-
 void command_dump(struct call *call) {
     struct server *server = call->server;
     const struct entry *entry = call_read_untouched(call, 1);
@@ -35,7 +22,7 @@ void command_dump(struct call *call) {
         return;
     }
     rdb_output_init(&out, server->config->rdbcompression);
-    dump(&out, entry, &server->keyspace.world);
+    rdb_value_dump(&out, entry, &server->keyspace.world);
     reply_bulk(call->reply, buffer_bytes(&out.buffer));
     rdb_output_release(&out);
 }

@@ -6,12 +6,6 @@
 
 /* ---- ids ---- */
 
-size_t stream_id_format(char out[STREAM_ID_TEXT_MAX], const struct stream_id *id) {
-    size_t size = number_format_u64(out, id->ms);
-    out[size++] = '-';
-    return size + number_format_u64(out + size, id->seq);
-}
-
 void stream_reply_id(struct call *call, const struct stream_id *id) {
     char text[STREAM_ID_TEXT_MAX];
     reply_bulk(call->reply, bytes_make(text, stream_id_format(text, id)));

@@ -6,10 +6,6 @@
 #include "engine/call.h"
 #include "value/stream_group.h"
 
-enum { STREAM_ID_TEXT_MAX = 2 * NUMBER_I64_TEXT_MAX };
-
-/* "ms-seq"; returns its size. */
-size_t stream_id_format(char out[STREAM_ID_TEXT_MAX], const struct stream_id *id);
 void stream_reply_id(struct call *call, const struct stream_id *id);
 /* Id, and an array of fields and values, of the walk's present entry. */
 void stream_reply_entry(struct call *call, struct stream_walk *walk);

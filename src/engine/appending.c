@@ -6,6 +6,7 @@
 #include "engine/config.h"
 #include "engine/server.h"
 #include "io/files.h"
+#include "journal/dataset.h"
 #include "rdb/save.h"
 #include <errno.h>
 #include <stdio.h>
@@ -135,7 +136,7 @@ static bool write_base(struct server *server) {
     job->increment = aof_increment(&appending->aof);
     job->is_alone = !appending->is_on;
     job->begun_us = io_monotonic_us(server->io);
-    job->is_rdb = true;
+    job->is_rdb = server->config->aof_use_rdb_preamble;
     job->save = (struct rdb_save){
         .io = server->io,
         .syncs_on_the_way = server->config->aof_rewrite_incremental_fsync,
@@ -144,6 +145,7 @@ static bool write_base(struct server *server) {
     saving_describe(server, view, &job->libraries, &job->save.content);
     job->save.content.use = RDB_WRITER_NO_USE;
     job->save.content.is_aof_base = true;
+    if (!job->is_rdb) job->save.produce = dataset_write;
     set_paths(job);
     appending->scheduled = false;
     appending->rewriting = job;

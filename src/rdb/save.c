@@ -50,19 +50,23 @@ static bool write_magic_again(struct rdb_save *save, const struct rdb_writer *wr
     return good;
 }
 
-static bool write_file(struct saving_file *to) {
-    struct rdb_save *save = to->save;
+static bool write_rdb(struct rdb_save *save, const struct rdb_writer_options *options) {
     struct rdb_writer *writer = memory_alloc(sizeof *writer);
-    struct rdb_writer_options options = save->content;
-    options.write = write_block;
-    options.context = to;
-    options.keys_done = &save->keys_done;
-    rdb_writer_open(writer, &options);
+    rdb_writer_open(writer, options);
     bool good = rdb_writer_step(writer, UINT64_MAX / 2) == RDB_WRITER_DONE;
     good = good && write_magic_again(save, writer);
     rdb_writer_close(writer);
     memory_free(writer);
-    if (!good) return false;
+    return good;
+}
+
+static bool write_file(struct saving_file *to) {
+    struct rdb_save *save = to->save;
+    struct rdb_writer_options options = save->content;
+    options.write = write_block;
+    options.context = to;
+    options.keys_done = &save->keys_done;
+    if (save->produce ? !save->produce(&options) : !write_rdb(save, &options)) return false;
     int result = save->io->operations->sync(save->io, to->file, false);
     return result >= 0 || fail(save, result, "syncing");
 }

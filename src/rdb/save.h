@@ -1,4 +1,4 @@
-/* save.h: a view of the keyspace into an RDB file, on any thread.
+/* save.h: a view of the keyspace into a file, an RDB file as a rule, on any thread.
  *
  *     view -> rdb_writer -> temporary file -> fsync -> renamed to its name -> fsync of the folder
  *
@@ -17,6 +17,8 @@ struct rdb_save {
     struct io *io;
     struct rdb_writer_options content;     /* its sink and keys_done are rdb_save_run's */
     const char *folder, *path, *temporary; /* absolute; path and temporary are in the folder */
+    /* NULL: an RDB file; otherwise what this makes of the content. False: the sink refused. */
+    bool (*produce)(const struct rdb_writer_options *content);
     bool syncs_on_the_way; /* every RDB_SAVE_SYNC bytes, so that the end does not wait for all */
     /* how it stands; may be read by other threads, atomically */
     uint64_t keys_total, keys_done, bytes;

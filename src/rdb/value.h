@@ -24,6 +24,10 @@ uint8_t rdb_value_form(struct rdb_output *out, const struct entry *entry,
 void rdb_value_write(struct rdb_output *out, uint8_t form, const struct entry *entry,
                      struct record_world *world);
 
+/* The value with its form in front, version and checksum behind: what DUMP gives. `out` is empty
+ * and keeps all. */
+void rdb_value_dump(struct rdb_output *out, const struct entry *entry, struct record_world *world);
+
 /* When collections are flat; what the configuration says. */
 struct rdb_limits {
     struct list_limits list;

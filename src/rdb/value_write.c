@@ -1,4 +1,5 @@
-/* value_write.c: which form a value takes, and strings. */
+/* value_write.c: which form a value takes, strings, and a value alone. */
+#include "base/crc.h"
 #include "base/invariant.h"
 #include "rdb/value_forms.h"
 
@@ -53,4 +54,17 @@ void rdb_value_write(struct rdb_output *out, uint8_t form, const struct entry *e
     case VALUE_STREAM: rdb_stream_write(out, form, object); break;
     default: invariant_panic("No form for a value of type %u", object->type);
     }
+}
+
+static void put_little_endian(struct rdb_output *out, uint64_t number, unsigned size) {
+    for (unsigned i = 0; i < size; i++)
+        rdb_output_byte(out, (unsigned)(number >> (8 * i)) & 255);
+}
+
+void rdb_value_dump(struct rdb_output *out, const struct entry *entry, struct record_world *world) {
+    uint8_t form = rdb_value_form(out, entry, world);
+    rdb_output_byte(out, form);
+    rdb_value_write(out, form, entry, world);
+    put_little_endian(out, out->version, 2);
+    rdb_output_u64(out, crc64(0, buffer_bytes(&out->buffer)));
 }

@@ -2,6 +2,7 @@
 #ifndef REDSTART_VALUE_STREAM_ID_H
 #define REDSTART_VALUE_STREAM_ID_H
 
+#include "base/number.h"
 #include "struct/tree.h"
 #include <string.h>
 
@@ -39,6 +40,15 @@ static inline bool stream_id_decrement(struct stream_id *id) {
         *id = (struct stream_id){id->ms - 1, UINT64_MAX};
     }
     return true;
+}
+
+enum { STREAM_ID_TEXT_MAX = 2 * NUMBER_I64_TEXT_MAX };
+
+/* "5-0"; returns its size. */
+static inline size_t stream_id_format(char out[STREAM_ID_TEXT_MAX], const struct stream_id *id) {
+    size_t size = number_format_u64(out, id->ms);
+    out[size++] = '-';
+    return size + number_format_u64(out + size, id->seq);
 }
 
 /* ---- chunks of a tree that begin with an id: nodes of entries, records of ids ---- */

@@ -60,6 +60,7 @@ def content(connection):
             info = call("XINFO", "STREAM", key)
             kept = {b"length", b"last-generated-id", b"max-deleted-entry-id", b"entries-added", b"groups"}
             fields = {name: field for name, field in zip(info[::2], info[1::2]) if name in kept}
-            value = (call("XRANGE", key, "-", "+"), fields, call("XPENDING", key, "group", "-", "+", 100)[0][:2])
+            pending = call("XPENDING", key, "group", "-", "+", 100) if fields[b"groups"] else []
+            value = (call("XRANGE", key, "-", "+"), fields, [entry[:2] for entry in pending])
         seen[key] = (kind, value, call("PEXPIRETIME", key))
     return seen

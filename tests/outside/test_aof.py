@@ -254,6 +254,92 @@ def test_our_folder_in_redis(start):
     assert content(theirs.connect()) == expected
 
 
+COMMANDS = {**ON, "aof-use-rdb-preamble": "no"}
+
+
+def fill_streams(connection):
+    """Streams that are not as XADD alone makes them."""
+    call = connection.call
+    call("XGROUP", "CREATE", "stream:never used", "group", "0", "MKSTREAM")
+    call("XGROUP", "CREATE", "stream:without groups", "group", "0", "MKSTREAM")
+    call("XGROUP", "DESTROY", "stream:without groups", "group")
+    call("XADD", "stream:emptied", "7-1", "a", "b")
+    call("XDEL", "stream:emptied", "7-1")
+    call("XGROUP", "CREATE", "stream:emptied", "group", "5-0")
+    call("XGROUP", "CREATECONSUMER", "stream:emptied", "group", "idle")
+
+
+def base_of(server):
+    lines = [line.split() for line in manifest(server).splitlines()]
+    return next(words[1] for words in lines if "b" in words)
+
+
+def test_base_in_commands(start):
+    """Also what only a RESTORE can say, the times of fields, and functions."""
+    server = start(**COMMANDS)
+    connection = server.connect()
+    fill(connection)
+    fill_streams(connection)
+    for i in range(3):
+        connection.call("XADD", "stream:pending", f"{i + 1}-0", "a", i)
+    connection.call("XGROUP", "CREATE", "stream:pending", "group", "0")
+    connection.call("XREADGROUP", "GROUP", "group", "consumer", "STREAMS", "stream:pending", ">")
+    connection.call("XDEL", "stream:pending", "2-0")
+    for name, count in (("small", 5), ("large", 600)):
+        connection.call("HSET", f"fields:{name}", *[word for i in range(count) for word in (f"f{i}", i)])
+        connection.call("HPEXPIREAT", f"fields:{name}", 4102444800123, "FIELDS", 2, "f1", "f3")
+    connection.call("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('answer', function() return 42 end)")
+    rewrite(server, connection)
+    assert wait_until(lambda: base_of(server) == "appendonly.aof.2.base.aof")
+    text = (folder_of(server) / base_of(server)).read_bytes()
+    assert text.startswith(b"*3\r\n$8\r\nFUNCTION\r\n")
+    assert text.count(b"\r\nRESTORE\r\n") == 1
+    expected, seen = digest(connection), content(connection)
+    pending = connection.call("XPENDING", "stream:pending", "group", "-", "+", 10)
+    history = [server.info("replication")[name] for name in ("master_replid", "master_repl_offset")]
+    server.stop()
+    server = again(start, server, **COMMANDS)
+    connection = server.connect()
+    assert digest(connection) == expected
+    assert content(connection) == seen
+    assert [p[:2] + p[3:] for p in connection.call("XPENDING", "stream:pending", "group", "-", "+", 10)] == \
+        [p[:2] + p[3:] for p in pending]
+    assert connection.call("HPEXPIRETIME", "fields:large", "FIELDS", 3, "f0", "f1", "f3") == [-1, 4102444800123, 4102444800123]
+    assert connection.call("FCALL", "answer", 0) == 42
+    assert server.info("replication")["master_replid2"] == history[0]
+    assert int(server.info("replication")["second_repl_offset"]) == int(history[1]) + 1
+
+
+def test_base_in_commands_in_redis(start):
+    ours = start(**COMMANDS)
+    connection = ours.connect()
+    fill(connection)
+    fill_streams(connection)
+    rewrite(ours, connection)
+    connection.call("SET", "more", 1)
+    expected, seen = connection.call("DEBUG", "DIGEST"), content(connection)
+    ours.stop()
+    theirs = again(start, ours, command=harness.peer_command(), **COMMANDS)
+    connection = theirs.connect()
+    assert content(connection) == seen
+    assert connection.call("DEBUG", "DIGEST") == expected
+
+
+def test_form_of_base_changes_at_run_time(start):
+    server = start(**ON)
+    connection = server.connect()
+    fill(connection)
+    connection.call_ok("CONFIG", "SET", "aof-use-rdb-preamble", "no")
+    rewrite(server, connection)
+    assert wait_until(lambda: base_of(server).endswith(".base.aof"))
+    connection.call_ok("CONFIG", "SET", "aof-use-rdb-preamble", "yes")
+    rewrite(server, connection)
+    assert wait_until(lambda: base_of(server).endswith(".base.rdb"))
+    expected = digest(connection)
+    kill(server)
+    assert digest(again(start, server).connect()) == expected
+
+
 @pytest.mark.parametrize("with_preamble", [False, True])
 def test_old_single_file_is_taken_over(start, tmp_path, with_preamble):
     theirs = start(command=harness.peer_command(), **{**ON, "aof-use-rdb-preamble": "yes"})

@@ -121,6 +121,72 @@ def test_rdb_contents(ours, tmp_path):
         assert line in lines, lines
 
 
+LIBRARY = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+ALL_OPCODES = rdb.file(
+    12,
+    rdb.aux("redis-ver", "7.4.0"),
+    bytes([247]) + b"\x81" + b"\x11" * 8 + bytes([2, 1, 1, 9, 2, 9, 3]) + b"abcd" + bytes([4]) + b"abcdefgh" + bytes([5]) + rdb.string("x") + b"\0",
+    bytes([rdb.FUNCTION]) + rdb.string(LIBRARY),
+    rdb.select(0),
+    bytes([244, 1, 1, 0]),
+    rdb.resize(4, 2),
+    rdb.key("seconds", rdb.STRING, rdb.string("1"), expire_s=2000000000),
+    rdb.key("milliseconds", rdb.STRING, rdb.string("2"), expire_ms=99999999999999),
+    bytes([248]) + rdb.length(70000) + rdb.key("idle", rdb.STRING, rdb.string("3")),
+    bytes([249, 77]) + rdb.key("frequent", rdb.STRING, rdb.string("4")),
+    rdb.key("of a module", 7, b"\x81" + b"\x11" * 8 + bytes([2, 5, 0])),
+)
+
+
+def test_rdb_of_every_opcode(ours, tmp_path):
+    folder = with_files(tmp_path, {"f.rdb": ALL_OPCODES})
+    code, lines = run(ours / "redis-check-rdb", folder / "f.rdb")
+    assert code == 0, lines
+    for line in (
+        "[info] db0: 5 keys, 2 with an expiry",
+        "[info] 1 function libraries",
+        "[info] data of modules beside the keys: 1",
+        "[info] values of modules: 1; a start refuses this file, as there are no modules here",
+    ):
+        assert line in lines, lines
+    assert any(line.startswith("[info] string: 4 keys, 4 elements") for line in lines), lines
+
+
+def test_rdb_of_every_opcode_cut_anywhere(ours, tmp_path):
+    end = len(ALL_OPCODES)
+    for size in sorted({*range(0, end, 7), *range(end - 12, end)}):
+        folder = with_files(tmp_path, {"f.rdb": ALL_OPCODES[:size]})
+        code, lines = run(ours / "redis-check-rdb", folder / "f.rdb")
+        assert code == 1 and "--- RDB ERROR DETECTED ---" in lines, (size, lines)
+
+
+@pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru", "allkeys-lfu"])
+def test_rdb_that_we_write(ours, start, policy):
+    """Functions, times of fields, and how keys are used, as the policy has it."""
+    server = start(**{"maxmemory-policy": policy})
+    connection = server.connect()
+    connection.call("FUNCTION", "LOAD", LIBRARY)
+    connection.call_ok("SET", "a", 1, "PX", 10000000)
+    connection.call("HSET", "small", "f", 1, "g", 2)
+    connection.call("HSET", "large", *[word for i in range(1000) for word in (f"f{i}", i)])
+    for name in ("small", "large"):
+        assert connection.call("HEXPIRE", name, 10000, "FIELDS", 1, "f" if name == "small" else "f7") == [1]
+    connection.call_ok("SAVE")
+    opcode = {"noeviction": None, "allkeys-lru": 248, "allkeys-lfu": 249}[policy]
+    data = (server.folder / "dump.rdb").read_bytes()
+    if opcode:
+        assert data.count(bytes([opcode])) >= 3
+    code, lines = run(ours / "redis-check-rdb", server.folder / "dump.rdb")
+    assert code == 0, lines
+    for line in (
+        "[info] db0: 3 keys, 1 with an expiry",
+        "[info] 1 function libraries",
+    ):
+        assert line in lines, lines
+    assert any(line.startswith("[info] hash-listpack-md: 1 keys, 2 elements") for line in lines), lines
+    assert any(line.startswith("[info] hash-hashtable-md: 1 keys, 1000 elements") for line in lines), lines
+
+
 def test_rdb_repair(ours, tmp_path, start):
     """What can be read before the break is kept, and loads."""
     folder = with_files(tmp_path, {"dump.rdb": DUMP[:-14]})

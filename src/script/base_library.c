@@ -296,10 +296,7 @@ static int list_sort(lua_State *lua) {
         lua_pushcclosure(lua, list_less, 1);
         lua_replace(lua, 2);
     }
-    lua_pushvalue(lua, lua_upvalueindex(1));
-    lua_insert(lua, 1);
-    lua_call(lua, 2, 0);
-    return 0;
+    return script_call_inner(lua, "invalid order function");
 }
 
 /* ---- random numbers ---- */

@@ -48,10 +48,7 @@ static int json_encode(lua_State *lua) {
         lua_pushvalue(lua, 1);
         add_value(&estimate, 0);
     }
-    lua_pushvalue(lua, lua_upvalueindex(1));
-    lua_insert(lua, 1);
-    lua_call(lua, arguments, LUA_MULTRET);
-    return lua_gettop(lua);
+    return script_call_inner(lua, "Cannot serialise");
 }
 
 /* It says what it says elsewhere; the text never stays. */

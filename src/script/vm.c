@@ -68,6 +68,22 @@ void script_scratch_push(struct script_vm *vm) {
     lua_pushlstring(vm->scratch_user, vm->scratch.data, vm->scratch.size);
 }
 
+/* ---- functions around others ---- */
+
+int script_call_inner(lua_State *lua, const char *complaint) {
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    int status = lua_pcall(lua, lua_gettop(lua) - 1, LUA_MULTRET, 0);
+    if (status == 0) return lua_gettop(lua);
+    if (status == LUA_ERRRUN && lua_type(lua, -1) == LUA_TSTRING &&
+        strncmp(lua_tostring(lua, -1), complaint, strlen(complaint)) == 0) {
+        luaL_where(lua, 1);
+        lua_insert(lua, -2);
+        lua_concat(lua, 2);
+    }
+    return lua_error(lua);
+}
+
 /* ---- protected tables ---- */
 
 static int refuse_write(lua_State *lua) {

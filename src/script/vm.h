@@ -65,6 +65,11 @@ void script_refuse_protected(lua_State *lua, int index);
 /* Put the table behind it on the top. */
 void script_push_protected(lua_State *lua, int index);
 
+/* For a function around one of a library's, which is the upvalue: call that with all arguments;
+ * how many results. A text that it raises, and that begins with `complaint`, gets the place in the
+ * script before it, as it would have without the function around. */
+int script_call_inner(lua_State *lua, const char *complaint);
+
 /* Look at the clock, serve others if the script is slow, raise an error if it shall end. For
  * functions that may work for long. */
 void script_poll(lua_State *lua);

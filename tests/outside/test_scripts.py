@@ -90,6 +90,26 @@ def test_others_are_told_and_the_script_is_killed(server):
         "local t = {} for i = 1, 4e6 do t[i] = (i * 7919) % 1000003 end while true do table.sort(t) end",
         "local t = {} for i = 1, 2e6 do t[i] = i end for i = 1, 2e6 - 1 do t[i] = nil end while true do next(t) end",
         "coroutine.wrap(function() local s = string.rep('x', 2^24) while true do local t = s .. 'y' end end)()",
+        # Code that runs when the script seems to be over, or that catches what ends it.
+        "xpcall(error, function() while true do end end)",
+        "local m = {} m.__call = function(f) return f() end return setmetatable({}, m)()",
+        "local function spin() while true do end end xpcall(spin, spin)",
+        "return setmetatable({}, {__index = function() while true do end end}).x",
+        "error(setmetatable({}, {__tostring = function() while true do end end}), tostring(setmetatable({}, {__tostring = function() while true do end end})))",
+        "while true do pcall(error, setmetatable({}, {__index = function() while true do end end})) end",
+        "while true do local ok, e = pcall(function() while true do end end) if not ok then e = nil end end",
+        "while true do coroutine.resume(coroutine.create(function() xpcall(function() while true do end end, function() while true do end end) end)) end",
+        "string.gsub('x', 'x', setmetatable({}, {__index = function() while true do end end}))",
+        "local t = setmetatable({}, {__lt = function() while true do end end}) table.sort({t, t, t})",
+        "table.sort({3, 2, 1}, coroutine.wrap(function() while true do coroutine.yield(true) end end)) while true do end",
+        "load(function() while true do end end)",
+        "local t = {} for i = 1, 3e6 do t[i] = 'x' end while true do table.concat(t) end",
+        "local s = string.rep('1', 2^25) while true do tonumber(s, 36) end",
+        "local s = string.rep('\\0', 2^25) while true do string.format('%q', s) end",
+        "local s = string.rep('x', 2^25) while true do s:reverse() end",
+        "local t = {} for i = 1, 1e6 do t[i] = i end while true do cjson.encode(t) end",
+        "local t = {} for i = 1, 1e6 do t[i] = i end while true do cmsgpack.unpack(cmsgpack.pack(t)) end",
+        "local s = string.rep('x', 2^25) while true do struct.unpack('s', struct.pack('s', s)) end",
     ],
 )
 def test_nothing_outlives_a_kill(server, script):
@@ -304,6 +324,68 @@ def test_bytecode_is_not_loaded(server):
         "return redis.error_reply()",
         "return redis.call(unpack({}, 1, 7000))",
         "return setmetatable({}, {__gc = 1}).x.y",
+        # Recursion through what is written in C: callbacks, coroutines, handlers of errors.
+        "local function f() return (string.gsub('x', 'x', f)) end return f()",
+        "local function f() return coroutine.wrap(f)() end return f()",
+        "local function f(a, b) return table.sort({1, 2, 3}, f) end table.sort({1, 2, 3}, f)",
+        "local c = coroutine.wrap(function() c() end) c()",
+        "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k .. 'x'] end return t.x",
+        "local m = {} m.__eq = function(a, b) return a == b end return setmetatable({}, m) == setmetatable({}, m)",
+        "local m = {} m.__concat = function(a, b) return a .. b end return setmetatable({}, m) .. 'x'",
+        "local t = {} for i = 1, 200 do t = setmetatable({}, {__index = t}) end return t.x.y",
+        "return coroutine.wrap(function() string.gsub('x', 'x', coroutine.yield) end)()",
+        "return coroutine.wrap(function() table.sort({1, 2}, coroutine.yield) end)()",
+        "return coroutine.yield(1)",
+        # Functions that are told lies.
+        "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() return true end)",
+        "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function() for i = 1, 1000 do t[i] = nil end return true end)",
+        "return string.gsub('abc', '.', function() return {} end)",
+        "return string.gsub('abc', '.', setmetatable({}, {__index = function(t, k) return {} end}))",
+        "return load(function() return {} end)()",
+        "return string.format('%s', setmetatable({}, {__tostring = function() return {} end}))",
+        "return redis.call('echo', setmetatable({}, {__tostring = function() return 'x' end}))",
+        # Sizes and numbers.
+        "return string.gsub(string.rep('x', 1e6), '', string.rep('x', 1e6))",
+        "return string.format('%q', string.rep('\\0', 2e7))",
+        "return string.format(string.rep('%s', 1e6), 1)",
+        "return string.format('%.1000f', 1)",
+        "return #{string.byte(string.rep('x', 1e6), 1, -1)}",
+        "return string.char(-1)",
+        "return select(-1e9, 1)",
+        "return math.random(2, 1)",
+        "return cjson.encode({[1e9] = 1})",
+        "return cjson.encode(0/0)",
+        "local t = {} t.t = t return cjson.encode(t)",
+        "return cjson.encode(function() end)",
+        "return cjson.decode(string.rep('{\"a\":', 2000))",
+        "return cjson.decode('\"\\\\ud800\"')",
+        "return cjson.encode_max_depth(1e99)",
+        "return cjson.decode_max_depth(0)",
+        "return cjson.encode_number_precision(99)",
+        "return cjson.encode_sparse_array(true, 2, -1)",
+        "return bit.band()",
+        "return bit.bor('x')",
+        "return loadstring(string.rep('local a ', 300))()",
+        "return loadstring('return ' .. string.rep('{', 1e4))()",
+        "return loadstring('return ' .. string.rep('not ', 1e6) .. '1')()",
+        # What only the code of a library may do, what no script may, and errors that are objects.
+        "redis.register_function('f', function() end)",
+        "redis.register_function{function_name = 'f', callback = function() end}",
+        "return redis.set_repl(99)",
+        "return redis.setresp(4)",
+        "return redis.log(9, 'x')",
+        "return redis.acl_check_cmd('nope')",
+        "error(setmetatable({}, {__tostring = function() error('x') end}))",
+        "error(setmetatable({err = 'x'}, {__index = error, __metatable = {}}))",
+        "return xpcall(error)",
+        "error(coroutine.create(function() end))",
+    ] + [
+        "return redis.call(%s)" % words
+        for words in (
+            "'eval', 'return 1', 0", "'fcall', 'f', 0", "'script', 'flush'", "'function', 'flush'", "'multi'", "'subscribe', 'x'", "'monitor'",
+            "'config', 'set', 'maxmemory', 1", "'debug', 'sleep', 1", "'shutdown'", "'client', 'list'", "'acl', 'setuser', 'x'", "'auth', 'x'",
+            "'hello', 3", "'quit'", "'reset'", "'save'", "'replicaof', 'no', 'one'", "'psync', '?', -1", "'module', 'load', 'x'", "{}", "",
+        )  # fmt: skip
     ],
 )
 def test_bombs(start, script):
@@ -318,6 +400,18 @@ def test_bombs(start, script):
     info = other.call("INFO", "memory").decode()
     used = int(info.split("used_memory_vm_eval:")[1].split("\r")[0])
     assert used < 64 << 20
+
+
+@pytest.mark.parametrize(
+    "script, expected",
+    [
+        ("cjson.encode(0/0)", b"ERR user_script:1: Cannot serialise number: must not be NaN or Inf script: "),
+        ("table.sort({3, 2, 1, 5, 4}, function() return true end)", b"ERR user_script:1: invalid order function for sorting script: "),
+        ("local s = 'x' table.sort({1, 2}, function() error('mine') end)", b"ERR user_script:1: mine script: "),
+    ],
+)
+def test_errors_of_libraries_say_where(server, script, expected):
+    assert run(server, script).startswith(expected)
 
 
 def test_the_name_of_code_outlives_its_compiling(server):

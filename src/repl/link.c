@@ -12,7 +12,6 @@
 #include "repl/receive.h"
 #include "repl/replicator.h"
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 enum {
@@ -51,6 +50,7 @@ static void rest(struct server *server) {
     buffer_release(&link->input);
     buffer_release(&link->unit);
     link->session = NULL;
+    link->connecting = NULL; /* its end finds that nobody waits for it */
     if (link->state == LINK_LOADS) return;
     link->try_us = server->monotonic_us + (link->failures++ == 0 ? FIRST_TRY_US : SECOND_US);
     link->state = LINK_WANTED;
@@ -81,16 +81,8 @@ void link_forget(struct session *session) {
     rest(server);
 }
 
-__attribute__((format(printf, 2, 3))) static void give_up(struct server *server, const char *format,
-                                                          ...) {
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    log_warning(server->log, "%s", text);
-    link_break(server);
-}
+/* Say why in the log, and break off. */
+#define give_up(server, ...) (log_warning((server)->log, __VA_ARGS__), link_break(server))
 
 /* ---- what is said at the beginning ---- */
 
@@ -566,6 +558,11 @@ void link_apply(struct session *session, const struct command *command, struct r
     buffer_clear(&link->unit);
 }
 
+/* What is acknowledged is on disk. */
+static bool promises_disk(const struct server *server) {
+    return server->config->appendonly && server->config->appendfsync == FSYNC_ALWAYS;
+}
+
 static void acknowledge(struct server *server) {
     struct link *link = link_of(server);
     const struct appending *appending = &server->appending;
@@ -574,6 +571,10 @@ static void acknowledge(struct server *server) {
                             bytes_make(offset, number_format_u64(offset, server->journal.offset)),
                             BYTES("FACK"),
                             bytes_make(safe, number_format_u64(safe, appending->aof.safe_offset))};
+    /* Until the dataset is in its files nothing is as safe as it was promised to be; all the same
+     * the primary learns that this replica is there. */
+    if (promises_disk(server) && !appending_is_established(appending))
+        words[2] = words[4] = BYTES("0");
     link->ack_wanted = false;
     link->acked_us = server->monotonic_us;
     say(link, words, appending->is_on ? 5 : 3);
@@ -581,16 +582,11 @@ static void acknowledge(struct server *server) {
 
 /* ---- time ---- */
 
-static void connect_to(struct server *server) {
+static void open_session(struct server *server, io_socket socket) {
     struct link *link = link_of(server);
-    const char *source =
-        server->config->bind_source_addr.size > 0 ? server->config->bind_source_addr.data : NULL;
-    log_notice(server->log, "Connecting to MASTER %s:%u", link->host, link->port);
-    io_socket socket =
-        server->io->operations->connect_tcp(server->io, link->host, link->port, source);
     if (socket < 0) {
         log_warning(server->log, "Unable to connect to MASTER: %s", strerror(-socket));
-        link->try_us = server->monotonic_us + SECOND_US;
+        rest(server);
         return;
     }
     log_notice(server->log, "MASTER <-> REPLICA sync started");
@@ -604,6 +600,65 @@ static void connect_to(struct server *server) {
     link->session->active_ms = server->monotonic_ms;
     link->state = LINK_CONNECTING;
     session_watch(link->session);
+}
+
+/* A connection whose host has to be looked up, which may take as long as the network likes. */
+struct connecting {
+    struct server *server;
+    char host[LINK_HOST_SIZE];
+    char *source; /* NULL: any */
+    uint16_t port;
+    io_socket socket;
+};
+
+static void connect_now(struct connecting *connecting) {
+    struct io *io = connecting->server->io;
+    connecting->socket =
+        io->operations->connect_tcp(io, connecting->host, connecting->port, connecting->source);
+}
+
+static void connect_work(void *connecting) {
+    connect_now(connecting);
+}
+
+/* Is it still wanted? */
+static void connect_done(void *context) {
+    struct connecting *connecting = context;
+    struct server *server = connecting->server;
+    struct link *link = link_of(server);
+    bool is_wanted = link->connecting == connecting;
+    if (is_wanted) {
+        link->connecting = NULL;
+        open_session(server, connecting->socket);
+    } else if (connecting->socket >= 0) {
+        io_close_socket(server->io, connecting->socket);
+    }
+    memory_free(connecting->source);
+    memory_free(connecting);
+}
+
+/* Nobody has to be asked where it is. */
+static bool is_address(const char *host) {
+    return strchr(host, ':') || host[strspn(host, "0123456789.")] == 0;
+}
+
+static void connect_to(struct server *server) {
+    struct link *link = link_of(server);
+    struct bytes source = server->config->bind_source_addr;
+    log_notice(server->log, "Connecting to MASTER %s:%u", link->host, link->port);
+    struct connecting *connecting = memory_alloc_zeroed(1, sizeof *connecting);
+    connecting->server = server;
+    connecting->port = link->port;
+    memcpy(connecting->host, link->host, sizeof connecting->host);
+    if (source.size > 0) connecting->source = memory_copy_text(source.data);
+    link->connecting = connecting;
+    link->state = LINK_CONNECTING;
+    if (is_address(link->host)) {
+        connect_now(connecting);
+        connect_done(connecting);
+    } else {
+        io_submit(server->io, IO_LANE_FREE, connect_work, connect_done, connecting);
+    }
 }
 
 static void check_silence(struct server *server) {

@@ -30,9 +30,12 @@ enum link_state {
 
 enum { LINK_HOST_SIZE = 256, LINK_ID_SIZE = 40 };
 
+struct connecting;
+
 struct link {
     enum link_state state;
-    struct session *session; /* NULL: not connected */
+    struct connecting *connecting; /* being looked up; NULL: nothing is */
+    struct session *session;       /* NULL: not connected */
     char host[LINK_HOST_SIZE];
     uint16_t port;
     bool has_history;    /* the replication id and the journal's offset say what was read so far */
@@ -45,7 +48,7 @@ struct link {
     struct buffer unit;      /* of the stream: read and not yet whole */
     bool ack_wanted;
     int64_t try_us, acked_us, down_since_us; /* monotonic */
-    uint32_t failures;                                 /* in a row */
+    uint32_t failures;                       /* in a row */
 };
 
 /* Follow that primary from now on, or nobody (host NULL). */

@@ -539,12 +539,14 @@ bool primary_refuses(struct call *call) {
             call_error(call, "READONLY You can't write against a read only replica.");
             return true;
         }
-        if (!(flags & COMMAND_STALE) && !config->replica_serve_stale_data && !link_is_up(server)) {
+        if (flags & COMMAND_STALE || config->replica_serve_stale_data || link_is_up(server))
+            return false;
+        if (call->session->flags & SESSION_SCRIPT)
+            call_error(call, "ERR Can not execute the command on a stale replica");
+        else
             call_error(call, "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is "
                              "set to 'no'.");
-            return true;
-        }
-        return false;
+        return true;
     }
     if (!(flags & COMMAND_WRITE)) return false;
     bool too_few = config->min_replicas_to_write > 0 && config->min_replicas_max_lag > 0 &&

@@ -1,5 +1,5 @@
 """Programs as people write them, with the most used libraries from npm: a job queue (BullMQ), a chat (node-redis), a rate
-limiter (ioredis) and a cache of sessions (both). They stand in tests/programs, and say themselves what they expect.
+limiter (ioredis) and a cache of sessions (both), and writers through a failover (ioredis). They stand in tests/programs, and say themselves what they expect.
 
 Their libraries are those of the lock file, and are installed into build/programs when they are not there yet. Without
 node, or without a registry to install from, the tests are skipped, and say so.
@@ -17,7 +17,8 @@ SOURCE = TOP / "tests" / "programs"
 FOLDER = TOP / "build" / "programs"
 WHAT = ("package.json", "package-lock.json", ".npmrc")
 NODE_AT_LEAST = 18
-PROGRAMS = sorted(path.name for path in SOURCE.glob("*.mjs") if path.name != "common.mjs")
+OF_A_PAIR = "failover.mjs"
+PROGRAMS = sorted(path.name for path in SOURCE.glob("*.mjs") if path.name not in ("common.mjs", OF_A_PAIR))
 
 
 def node_version():
@@ -60,9 +61,19 @@ def programs():
     return FOLDER
 
 
+def run(folder, program, *servers):
+    done = subprocess.run(["node", program, *(str(server.port) for server in servers)], cwd=folder, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(server.is_running() for server in servers)
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_program(programs, server, program):
-    done = subprocess.run(["node", program, str(server.port)], cwd=programs, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert server.is_running()
+    run(programs, program, server)
+
+
+@pytest.mark.timeout(400)
+def test_program_of_a_pair(programs, start):
+    run(programs, OF_A_PAIR, start(), start())

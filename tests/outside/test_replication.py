@@ -592,6 +592,56 @@ def test_redis_py_behaves_through_a_failover(start):
     same(servers[0], servers[1])
 
 
+def test_a_primary_by_its_name(start):
+    """Names are looked up aside; one that nobody has is asked for again and again, and hurts nobody."""
+    primary, replica = start(**FAST), start(**FAST)
+    connection = replica.connect()
+    connection.call_ok("REPLICAOF", "no-such-host.invalid", 6379)
+    harness.wait_until(lambda: "Unable to connect to MASTER" in replica.log(), 60)
+    assert connection.call("ROLE")[3] in (b"connect", b"connecting")
+    connection.call_ok("REPLICAOF", "localhost", primary.port)
+    primary.connect().call_ok("SET", "a", "b")
+    same(primary, replica)
+    assert replication(replica)["master_host"] == "localhost"
+    connection.call_ok("REPLICAOF", "no-such-host.invalid", 6379)
+    connection.call_ok("REPLICAOF", "NO", "ONE")
+    connection.call_ok("SET", "a", "c")
+    end(replica)
+
+
+def test_nothing_is_acknowledged_before_it_is_on_disk(start):
+    """A replica that promises its disk says nothing of the dataset as long as its log has no base."""
+    primary = start(**FAST)
+    replica = start(**{**FAST, "appendonly": "yes", "appendfsync": "always"})
+    folder = replica.folder / "appendonlydir"
+    folder.rename(replica.folder / "elsewhere")
+    folder.write_text("in the way")
+    writer = primary.connect()
+    writer.call_ok("SET", "a", "b")
+    follow(replica, primary)
+    harness.wait_until(lambda: is_up(replica) and "state=online,offset=0," in replication(primary).get("slave0", ""))
+    writer.call_ok("SET", "a", "c")
+    assert writer.call("WAIT", 1, 1500) == 0
+    folder.unlink()
+    harness.wait_until(lambda: writer.call("WAIT", 1, 100) == 1, 20)
+    assert writer.call("WAITAOF", 0, 1, 5000)[1] == 1
+
+
+@pytest.mark.parametrize("which", ["ours", "peer"])
+def test_scripts_on_a_stale_replica(start, which):
+    replica = start(command=harness.ours_command() if which == "ours" else harness.peer_command(), **FAST)
+    connection = replica.connect()
+    connection.call_ok("CONFIG", "SET", "replica-serve-stale-data", "no")
+    connection.call_ok("REPLICAOF", "127.0.0.1", 1)
+    down = b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+    assert connection.call("EVAL", "return 1", 0) == down
+    script = "#!lua flags=allow-stale,no-writes\nreturn redis."
+    assert connection.call("EVAL", script + "call('GET', 'x')", 0).startswith(
+        b"ERR Can not execute the command on a stale replica script: ")
+    assert connection.call("EVAL", script + "pcall('GET', 'x')", 0) == b"ERR Can not execute the command on a stale replica"
+    assert connection.call("EVAL", script + "sha1hex('')", 0) == b"da39a3ee5e6b4b0d3255bfef95601890afd80709"
+
+
 def test_roles_are_told(pair):
     primary, replica = pair
     follow(replica, primary)

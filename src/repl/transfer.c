@@ -34,6 +34,7 @@ struct transfer {
     uint64_t file_left;
     enum phase phase;
     bool is_working, is_done, is_cancelled;
+    bool removes; /* the file, once it is open: nobody else wants it */
     int error;
     struct output_shared **blocks; /* made and not handed out */
     uint32_t block_count, block_capacity;
@@ -104,6 +105,7 @@ static void save_file(struct transfer *transfer) {
     if (transfer->error < 0) return;
     transfer->error = 0;
     transfer->file_left = status.size;
+    if (transfer->removes) files->remove(transfer->server->io, transfer->path);
 }
 
 static void work(void *context) {
@@ -183,6 +185,7 @@ static bool may_join(const struct replica *replica, bool by_file, bool libraries
 
 static void begin_phase(struct transfer *transfer, bool by_file, bool libraries_only) {
     struct server *server = transfer->server;
+    const struct config *config = server->config;
     struct rdb_writer_options content;
     saving_describe(server, transfer->view, &transfer->libraries, &content);
     content.leaves_out_keys = libraries_only;
@@ -195,6 +198,8 @@ static void begin_phase(struct transfer *transfer, bool by_file, bool libraries_
         return;
     }
     transfer->phase = SAVES;
+    transfer->removes =
+        config->rdb_del_sync_files && !config->appendonly && config->save.count == 0;
     set_paths(transfer);
     transfer->save = (struct rdb_save){
         .io = server->io,

@@ -327,6 +327,17 @@ def test_diskless_and_by_file(start):
         same(primary, replica)
 
 
+@pytest.mark.parametrize("go", ["yes", "no"])
+def test_files_of_replication_go(start, go):
+    """Where nothing is kept on disk nothing is to be left there, if so wanted."""
+    primary, replica = start(**FAST, **{"repl-diskless-sync": "no", "rdb-del-sync-files": go}), start(**FAST)
+    primary.connect().call_ok("SET", "a", "b")
+    follow(replica, primary)
+    same(primary, replica)
+    assert not list(replica.folder.glob("*.rdb"))
+    assert [path.name for path in primary.folder.glob("*.rdb")] == ([] if go == "yes" else ["dump.rdb"])
+
+
 def test_failover(start):
     primary, replica = start(**FAST), start(**FAST)
     assert primary.connect().call("FAILOVER") == b"ERR FAILOVER requires connected replicas."

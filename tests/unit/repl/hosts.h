@@ -338,16 +338,32 @@ struct hosts_found {
     const char *bug;
 };
 
-/* Live each of them, and then those that were asked for. */
-static inline void hosts_live_found(const struct hosts_found *found, size_t count,
-                                    void (*live)(uint64_t seed)) {
-    for (size_t i = 0; i < count; i++)
-        live(found[i].seed);
+/* What a test's program lives through: each of those, and then those that are asked for. */
+struct hosts_lives {
+    void (*live)(uint64_t seed);
+    const struct hosts_found *found;
+    size_t found_count;
+    struct simulated_seeds seeds;
+};
+
+static inline void hosts_test_found(void **state) {
+    const struct hosts_lives *lives = *state;
+    for (size_t i = 0; i < lives->found_count; i++)
+        lives->live(lives->found[i].seed);
 }
 
-static inline void hosts_live(const struct simulated_seeds *seeds, void (*live)(uint64_t seed)) {
-    for (uint64_t i = 0; i < seeds->count; i++)
-        live(seeds->first + i);
+static inline void hosts_test_lives(void **state) {
+    const struct hosts_lives *lives = *state;
+    for (uint64_t i = 0; i < lives->seeds.count; i++)
+        lives->live(lives->seeds.first + i);
+}
+
+static inline int hosts_run(struct hosts_lives *lives) {
+    const struct CMUnitTest tests[] = {
+        {.name = "test_found", .test_func = hosts_test_found, .initial_state = lives},
+        {.name = "test_lives", .test_func = hosts_test_lives, .initial_state = lives},
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 static inline bool hosts_option(int argc, char **argv, const char *name) {

@@ -383,21 +383,11 @@ static const struct hosts_found found[] = {
     {402, "a replica that came again was counted twice"},
 };
 
-static void test_found(void **state) {
-    (void)state;
-    hosts_live_found(found, sizeof found / sizeof *found, live);
-}
-
-static struct simulated_seeds seeds;
-
-static void test_lives(void **state) {
-    (void)state;
-    hosts_live(&seeds, live);
-}
-
 int main(int argc, char **argv) {
-    seeds = simulated_seeds(argc, argv, 100);
+    struct hosts_lives lives = {.live = live,
+                                .found = found,
+                                .found_count = sizeof found / sizeof *found,
+                                .seeds = simulated_seeds(argc, argv, 100)};
     says = hosts_option(argc, argv, "--log");
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_found), cmocka_unit_test(test_lives)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return hosts_run(&lives);
 }

@@ -570,6 +570,8 @@ void loading_replace(struct server *server, const struct loading_replacement *re
     struct loading *loading = open_loading(server);
     loading->path = memory_copy_text(replacement->path);
     loading->ended = replacement->ended;
+    /* Aside the dataset changes meanwhile, which a worker that builds values must not see. */
+    loading->is_served = !replacement->is_aside;
     INVARIANT(!server->loading && !server->aside);
     if (replacement->is_aside) {
         loading->databases = keyspace_open_aside(&server->keyspace);
@@ -645,7 +647,7 @@ void loading_step(struct server *server) {
 }
 
 bool loading_waits(const struct server *server) {
-    return server->loading->awaits_base || server->loading->waits;
+    return server->loading && (server->loading->awaits_base || server->loading->waits);
 }
 
 bool loading_run(struct server *server, bool merges) {

@@ -17,6 +17,7 @@ enum {
     OUTBOX_ALIGNMENT = 64,
     FIRST_REGISTRY = 64,
     CHUNK_SIZE_MAX = 1 << 20,
+    SENT_AT_ONCE_MAX = 256 * 1024, /* to one session; the rest is for the next turn */
 };
 
 /* ---- replies ---- */
@@ -253,13 +254,15 @@ static int cut_parts(struct bytes *parts, int count, size_t limit) {
     return count;
 }
 
-/* What is clear to leave. */
+/* What is clear to leave. A system that takes all that it is given copies it meanwhile: whoever
+ * gets a lot gets it in portions. */
 static bool send_some(struct session *session) {
     struct server *server = session->server;
     struct bytes parts[OUTPUT_PARTS_MAX];
-    while (session->clear_bytes > 0) {
+    size_t room = SENT_AT_ONCE_MAX;
+    while (session->clear_bytes > 0 && room > 0) {
         int count = output_parts(&session->output, parts);
-        count = cut_parts(parts, count, session->clear_bytes);
+        count = cut_parts(parts, count, session->clear_bytes < room ? session->clear_bytes : room);
         size_t offered = 0;
         for (int i = 0; i < count; i++)
             offered += parts[i].size;
@@ -272,6 +275,7 @@ static bool send_some(struct session *session) {
         if (unlikely(session->class == SESSION_CLASS_REPLICA))
             server->statistics.replicated_out += (uint64_t)sent;
         session->clear_bytes -= (size_t)sent;
+        room -= (size_t)sent;
         output_sent(&session->output, (size_t)sent);
         if ((size_t)sent < offered) return true;
     }

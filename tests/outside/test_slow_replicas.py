@@ -1,4 +1,4 @@
-"""What replicas cost their primary, and when a slow one is given up."""
+"""What replicas cost their primary, and when one is given up."""
 
 import pytest
 
@@ -145,3 +145,16 @@ def test_debug_replicate(start):
     harness.wait_until(lambda: replica.connect().call("GET", "a") == b"b")
     assert connection.call("GET", "a") is None
     assert replica.connect().call("DEBUG", "REPLICATE", "SET", "a", "b").startswith(b"ERR This server is a replica")
+
+
+@pytest.mark.parametrize("words", [["GET", "a"], ["SET", "a", "b"], ["PING"], ["REPLCONF", "capa", "eof"], ["SUBSCRIBE", "a"]])
+@pytest.mark.parametrize("state", ["wait_bgsave", "online"])
+def test_a_replica_only_acknowledges(start, state, words):
+    """A reply would stand in the middle of the stream."""
+    primary = start(**{**FAST, "repl-diskless-sync-delay": "3"}) if state == "wait_bgsave" else start(**FAST)
+    replica = slow_in_state(primary, state)
+    replica.connection.send(harness.encode("REPLCONF", "GETACK", "*") + harness.encode("REPLCONF", "ACK", "0"))
+    replica.connection.send(harness.encode(*words))
+    assert replica.connection.is_closed()
+    harness.wait_until(lambda: states(primary) == [])
+    assert primary.connect().call("DBSIZE") == 0

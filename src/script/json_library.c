@@ -1,7 +1,9 @@
 /* json_library.c: the table `cjson`, of lua-cjson: with a guard before its encoder, whose text is
- * in memory that Lua does not count, and would else grow beyond what a script may have; and without
- * that text staying behind the call. */
+ * in memory that Lua does not count, and would else grow beyond what a script may have; without
+ * that text staying behind the call; and with a decoder of our own, which can be interrupted
+ * (json_decode.c). */
 #include "base/invariant.h"
+#include "script/json_decode.h"
 #include "script/vm.h"
 #include <lauxlib.h>
 #include <lua-cjson.h>
@@ -51,16 +53,45 @@ static int json_encode(lua_State *lua) {
     return script_call_inner(lua, "Cannot serialise");
 }
 
+/* ---- settings ---- */
+
+/* An argument that says yes or no, in lua-cjson's ways; none: as it is. */
+static bool wants(lua_State *lua, bool now) {
+    static const char *const names[] = {"off", "on", NULL};
+    luaL_argcheck(lua, lua_gettop(lua) <= 1, 2, "found too many arguments");
+    if (lua_isnoneornil(lua, 1)) return now;
+    return lua_isboolean(lua, 1) ? lua_toboolean(lua, 1) : luaL_checkoption(lua, 1, NULL, names);
+}
+
 /* It says what it says elsewhere; the text never stays. */
 static int json_keep_buffer(lua_State *lua) {
-    static const char *const names[] = {"off", "on", NULL};
-    bool keeps = true;
-    if (lua_isboolean(lua, 1))
-        keeps = lua_toboolean(lua, 1);
-    else if (!lua_isnoneornil(lua, 1))
-        keeps = luaL_checkoption(lua, 1, NULL, names);
-    lua_pushboolean(lua, keeps);
+    lua_pushboolean(lua, wants(lua, true));
     return 1;
+}
+
+static int json_invalid_numbers(lua_State *lua) {
+    struct script_json *json = &script_vm_of(lua)->json;
+    json->invalid_numbers = wants(lua, json->invalid_numbers);
+    lua_pushboolean(lua, json->invalid_numbers);
+    return 1;
+}
+
+static int json_depth(lua_State *lua) {
+    struct script_json *json = &script_vm_of(lua)->json;
+    luaL_argcheck(lua, lua_gettop(lua) <= 1, 2, "found too many arguments");
+    if (!lua_isnoneornil(lua, 1)) {
+        lua_Integer depth = luaL_checkinteger(lua, 1);
+        luaL_argcheck(lua, depth >= 1 && depth <= INT32_MAX, 1,
+                      "expected integer between 1 and 2147483647");
+        json->depth_max = (int)depth;
+    }
+    lua_pushinteger(lua, json->depth_max);
+    return 1;
+}
+
+static void set_function(lua_State *lua, const char *name, lua_CFunction function) {
+    lua_pushcfunction(lua, function);
+    lua_setfield(lua, -2, name);
 }
 
 int script_open_json(lua_State *lua) {
@@ -69,11 +100,14 @@ int script_open_json(lua_State *lua) {
     lua_getfield(lua, -1, "encode_keep_buffer");
     lua_pushboolean(lua, 0);
     lua_call(lua, 1, 0);
-    lua_pushcfunction(lua, json_keep_buffer);
-    lua_setfield(lua, -2, "encode_keep_buffer");
+    set_function(lua, "encode_keep_buffer", json_keep_buffer);
     lua_getfield(lua, -1, "encode");
     lua_pushcclosure(lua, json_encode, 1);
     lua_setfield(lua, -2, "encode");
+    script_vm_of(lua)->json = (struct script_json){.depth_max = DEPTH_MAX, .invalid_numbers = true};
+    set_function(lua, "decode", script_json_decode);
+    set_function(lua, "decode_max_depth", json_depth);
+    set_function(lua, "decode_invalid_numbers", json_invalid_numbers);
     lua_pushnil(lua);
     lua_setfield(lua, -2, "new"); /* its encoder would have no guard */
     return 1;

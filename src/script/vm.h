@@ -22,6 +22,12 @@
 
 struct script_host;
 
+/* As scripts have set it (cjson.decode_max_depth, cjson.decode_invalid_numbers). */
+struct script_json {
+    int depth_max;
+    bool invalid_numbers;
+};
+
 struct script_vm {
     lua_State *lua;
     struct script_host *host;
@@ -33,9 +39,10 @@ struct script_vm {
     lua_State *scratch_user; /* for whom: the state or a coroutine of it */
     int64_t looked_us;       /* monotonic: when the clock was last looked at */
     size_t moved;            /* bytes of large blocks since then */
-    int handler;             /* registry: the handler of errors */
-    int globals;             /* registry: the real globals */
-    int loading_globals;     /* registry: what the code of a library sees while it is loaded */
+    struct script_json json;
+    int handler;         /* registry: the handler of errors */
+    int globals;         /* registry: the real globals */
+    int loading_globals; /* registry: what the code of a library sees while it is loaded */
 };
 
 enum {

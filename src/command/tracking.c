@@ -128,7 +128,7 @@ void command_client_tracking(struct call *call) {
 
 void command_client_caching(struct call *call) {
     uint32_t mode = tracking_mode(call->session);
-    if (!(mode & (TRACKING_OPTIN | TRACKING_OPTOUT))) {
+    if (!(mode & TRACKING_ON)) {
         call_error(call, "ERR CLIENT CACHING can be called only when the client is in tracking "
                          "mode with OPTIN or OPTOUT mode enabled");
     } else if (call_argument_is(call, 2, "yes")) {

@@ -179,3 +179,17 @@ def test_redis_py_keeps_copies(server):
     other.mset({"key": "3", "another": "1"})
     wait_until(lambda: client.get("key") == "3")
     client.close()
+
+
+@pytest.mark.parametrize("mode", ["", "on", "on optin", "on optout", "on bcast", "on noloop", "on optin noloop", "off"])
+def test_what_caching_says_in_each_mode(server, peer, mode):
+    seen = []
+    for one in (server, peer):
+        connection = one.connect(protocol=3)
+        replies = [connection.call("CLIENT", "TRACKING", *mode.split())] if mode else []
+        replies += [connection.call("CLIENT", "CACHING", word) for word in ("yes", "no", "x", "YES")]
+        replies.append(connection.call("CLIENT", "TRACKINGINFO"))
+        for word in ("yes", "no"):
+            replies += [connection.call(*words) for words in (("MULTI",), ("CLIENT", "CACHING", word), ("GET", "a"), ("EXEC",))]
+        seen.append(replies)
+    assert seen[0] == seen[1]

@@ -11,7 +11,7 @@ void command_info(struct call *call) {
     uint32_t sections = call->argc == 1 ? REPORT_DEFAULT : 0;
     for (uint32_t i = 1; i < call->argc; i++)
         sections |= report_sections(call->argv[i]);
-    if (sections & REPORT_KEYSIZES) key_sizes_prepare(call->server);
+    if (sections & REPORT_COUNTED) key_sizes_prepare(call->server);
     server_note_memory(call->server);
     report_append(call->server, sections, &text);
     reply_verbatim(call->reply, "txt", buffer_bytes(&text));

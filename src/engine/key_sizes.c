@@ -19,17 +19,19 @@ static unsigned bin_of(uint64_t size) {
     return size == 0 ? 0 : 64 - (unsigned)__builtin_clzll(size);
 }
 
-static uint64_t size_of(const struct entry *entry) {
+static uint64_t size_of(const struct entry *entry, struct key_sizes_counts *counts) {
     union object_room room;
     if (entry_type(entry) == VALUE_STRING) return entry_string_size(entry);
-    return object_count(entry_read_object(entry, NULL, &room));
+    const struct object *object = entry_read_object(entry, NULL, &room);
+    counts->with_fields += object_next_expiry(object) != INT64_MAX;
+    return object_count(object);
 }
 
 static void count(void *context, const struct entry *entry) {
     struct key_sizes_counts *counts = context;
     counts->keys++;
     for (unsigned i = 0; i < KEY_SIZES_TYPES; i++)
-        if (kinds[i].type == entry_type(entry)) counts->bins[i][bin_of(size_of(entry))]++;
+        if (kinds[i].type == entry_type(entry)) counts->bins[i][bin_of(size_of(entry, counts))]++;
 }
 
 /* At least so many keys from the cursor on; where to go on, 0: at the end. */
@@ -46,6 +48,7 @@ static uint64_t count_some(const struct database *db, uint64_t cursor, uint64_t 
 static void extrapolate(struct key_sizes_counts *counts, uint64_t keys) {
     if (counts->keys == 0 || counts->keys >= keys) return;
     double factor = (double)keys / (double)counts->keys;
+    counts->with_fields = (uint64_t)((double)counts->with_fields * factor + 0.5);
     for (unsigned i = 0; i < KEY_SIZES_TYPES; i++)
         for (unsigned bin = 0; bin < KEY_SIZES_BINS; bin++)
             counts->bins[i][bin] = (uint64_t)((double)counts->bins[i][bin] * factor + 0.5);
@@ -151,6 +154,11 @@ static void append_kind(struct buffer *out, uint32_t number, unsigned kind,
         is_first = false;
     }
     if (!is_first) buffer_append_text(out, "\r\n");
+}
+
+uint64_t key_sizes_with_fields(const struct server *server, uint32_t database) {
+    struct key_sizes_database *const *databases = server->key_sizes.databases;
+    return databases && databases[database] ? databases[database]->shown.with_fields : 0;
 }
 
 void key_sizes_append(const struct server *server, struct buffer *out) {

@@ -1,5 +1,6 @@
 /* key_sizes.h: how large the keys are, for INFO's section keysizes: for each database and type a
- * count of keys by size, in powers of two; of a string its bytes, of a collection its elements.
+ * count of keys by size, in powers of two; of a string its bytes, of a collection its elements. And
+ * how many hashes have fields that expire, for its section keyspace.
  *
  * Writes count nothing. A small database is counted when somebody asks. A large one is walked
  * afterwards, some keys every few milliseconds, and what was counted last is what is said; until
@@ -27,7 +28,8 @@ enum {
 
 struct key_sizes_counts {
     uint64_t bins[KEY_SIZES_TYPES][KEY_SIZES_BINS];
-    uint64_t keys; /* seen */
+    uint64_t keys;        /* seen */
+    uint64_t with_fields; /* of them: hashes with fields that expire */
 };
 
 struct key_sizes_database {
@@ -47,6 +49,8 @@ struct key_sizes {
 void key_sizes_release(struct server *server);
 /* Somebody asks: count what can be counted at once, and begin a walk when one is due. */
 void key_sizes_prepare(struct server *server);
+/* Hashes with fields that expire, as key_sizes_prepare found them. */
+uint64_t key_sizes_with_fields(const struct server *server, uint32_t database);
 /* As key_sizes_prepare found them. Takes no memory but the buffer's. */
 void key_sizes_append(const struct server *server, struct buffer *out);
 static inline bool key_sizes_walks(const struct key_sizes *sizes) {

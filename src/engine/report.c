@@ -274,9 +274,11 @@ static void append_keyspace(struct report *report) {
         const struct database *db = &keyspace->databases[i];
         size_t keys = database_count(db);
         if (keys == 0) continue;
-        buffer_append_format(report->out, "db%u:keys=%zu,expires=%zu,avg_ttl=%lld,subexpiry=0\r\n",
-                             i, keys, db->store->expiring,
-                             (long long)database_average_ttl(db, report->server->now_ms));
+        long long average_ttl = database_average_ttl(db, report->server->now_ms);
+        unsigned long long with_fields = key_sizes_with_fields(report->server, i);
+        buffer_append_format(report->out,
+                             "db%u:keys=%zu,expires=%zu,avg_ttl=%lld,subexpiry=%llu\r\n", i, keys,
+                             db->store->expiring, average_ttl, with_fields);
     }
 }
 

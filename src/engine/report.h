@@ -33,7 +33,8 @@ enum report_section {
     REPORT_LATENCYSTATS = 1 << 10,
     REPORT_CLUSTER = 1 << 11,
     REPORT_KEYSPACE = 1 << 12,
-    REPORT_KEYSIZES = 1 << 13, /* as key_sizes_prepare found them */
+    REPORT_KEYSIZES = 1 << 13,
+    REPORT_COUNTED = REPORT_KEYSPACE | REPORT_KEYSIZES, /* as key_sizes_prepare found it */
     REPORT_ALL = (1 << 14) - 1,
     REPORT_DEFAULT = REPORT_ALL & ~(REPORT_COMMANDSTATS | REPORT_LATENCYSTATS),
 };

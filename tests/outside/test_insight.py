@@ -430,6 +430,19 @@ def test_key_sizes_of_a_few_keys(server):
     assert key_sizes(server) == {}
 
 
+@pytest.mark.ours("a field of Redis 7.4")
+def test_hashes_with_fields_that_expire_are_counted(server):
+    connection = server.connect()
+    for i in range(5):
+        connection.call("HSET", b"hash:%d" % i, "a", "1", "b", "2")
+    for i in range(1, 4):
+        connection.call("HEXPIRE", b"hash:%d" % i, "1000", "FIELDS", "1", "a")
+    assert server.info("keyspace")["db0"].endswith(",subexpiry=3")
+    connection.call("HPERSIST", "hash:1", "FIELDS", "1", "a")
+    connection.call("DEL", "hash:2")
+    assert server.info("keyspace")["db0"].endswith(",subexpiry=1")
+
+
 @pytest.mark.ours("a section of Redis 8")
 def test_key_sizes_of_many_keys(server):
     connection = server.connect()

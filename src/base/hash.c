@@ -10,3 +10,7 @@ _Static_assert(HASH_SECRET_SIZE >= XXH3_SECRET_SIZE_MIN, "XXH3 needs a longer se
 uint64_t hash_bytes(const struct hash_secret *secret, struct bytes bytes) {
     return XXH3_64bits_withSecret(bytes.data, bytes.size, secret->bytes, HASH_SECRET_SIZE);
 }
+
+uint64_t hash_plain(struct bytes bytes) {
+    return XXH3_64bits(bytes.data, bytes.size);
+}

@@ -12,6 +12,8 @@ struct hash_secret {
 };
 
 uint64_t hash_bytes(const struct hash_secret *secret, struct bytes bytes);
+/* XXH3 as everybody computes it: for clients that compare, not for tables. */
+uint64_t hash_plain(struct bytes bytes);
 
 /* A good mixing of one number, not keyed. */
 static inline uint64_t hash_mix(uint64_t x) {

@@ -2,14 +2,17 @@
  * it (keys_function = true). Reads arguments, owns nothing; must never run a command. */
 #include "command/command_handlers.h"
 
-/* SET reads the old value only with the option GET. */
+/* SET reads the old value with GET, and lets it be guessed with a condition. */
 bool command_set_keys(const struct command *command, const struct bytes *argv, size_t argc,
                       struct command_keys *keys) {
     (void)command;
     uint32_t flags = COMMAND_KEY_OW | COMMAND_KEY_UPDATE;
     for (size_t i = 3; i < argc; i++) {
-        if (!bytes_is(argv[i], "get")) continue;
-        flags = COMMAND_KEY_RW | COMMAND_KEY_ACCESS | COMMAND_KEY_UPDATE;
+        static const char *const reading[] = {"get", "ifeq", "ifne", "ifdeq", "ifdne"};
+        bool reads = false;
+        for (size_t j = 0; j < sizeof reading / sizeof reading[0]; j++)
+            reads |= bytes_is(argv[i], reading[j]);
+        if (reads) flags = COMMAND_KEY_RW | COMMAND_KEY_ACCESS | COMMAND_KEY_UPDATE;
     }
     command_keys_add(keys, 1, flags);
     return true;

@@ -1,6 +1,7 @@
 /* string.c: commands on strings. */
 #include "command/command_handlers.h"
 #include "command/expiry.h"
+#include "command/string_condition.h"
 
 #include "base/invariant.h"
 #include "base/memory.h"
@@ -112,6 +113,7 @@ static bool take_expiry(const struct call *call, uint32_t *i, enum expiry_option
 
 struct set_options {
     bool if_absent, if_present, keep_ttl, get;
+    struct string_condition condition;
     struct expiry_words expiry;
 };
 
@@ -120,10 +122,14 @@ static bool parse_set_options(struct call *call, struct set_options *options) {
     for (uint32_t i = 3; i < call->argc; i++) {
         struct bytes word = call->argv[i];
         enum expiry_option unit = expiry_option_of(word);
-        if (bytes_is(word, "nx") && !options->if_present) {
+        bool is_conditional = options->condition.kind != STRING_CONDITION_NONE;
+        if (bytes_is(word, "nx") && !options->if_present && !is_conditional) {
             options->if_absent = true;
-        } else if (bytes_is(word, "xx") && !options->if_absent) {
+        } else if (bytes_is(word, "xx") && !options->if_absent && !is_conditional) {
             options->if_present = true;
+        } else if (!options->if_absent && !options->if_present &&
+                   string_condition_take(call, &i, &options->condition)) {
+            continue;
         } else if (bytes_is(word, "get")) {
             options->get = true;
         } else if (bytes_is(word, "keepttl") && !options->expiry.unit) {
@@ -138,9 +144,25 @@ static bool parse_set_options(struct call *call, struct set_options *options) {
     return true;
 }
 
+/* Where something failed, it has been answered. */
+static bool may_set(struct call *call, const struct set_options *options, const struct entry *entry,
+                    bool *failed) {
+    *failed = false;
+    if (options->condition.kind)
+        return string_condition_met(call, &options->condition, entry, failed);
+    return entry ? !options->if_absent : !options->if_present;
+}
+
+/* As a server without conditions knows it. */
+static void effect_set_unconditional(struct call *call, const struct set_options *options) {
+    struct bytes words[] = {BYTES("SET"), call->argv[1], call->argv[2], BYTES("KEEPTTL")};
+    call_effect(call, call->database, words, options->keep_ttl ? 4 : 3);
+}
+
 static void set_with_options(struct call *call) {
     struct set_options options;
     int64_t expiry = ENTRY_NO_EXPIRY;
+    bool failed;
     if (!parse_set_options(call, &options)) return;
     if (options.expiry.unit &&
         !expiry_parse_option(call, options.expiry.unit, options.expiry.index, &expiry))
@@ -148,8 +170,8 @@ static void set_with_options(struct call *call) {
     if (options.get && !reply_value(call, 1)) return;
     struct key key = call_key(call, 1);
     struct spot spot = call_locate_key(call, call->database, &key);
-    if ((options.if_absent && spot.entry) || (options.if_present && !spot.entry)) {
-        if (!options.get) reply_null(call->reply);
+    if (!may_set(call, &options, spot.entry, &failed)) {
+        if (!options.get && !failed) reply_null(call->reply);
         return;
     }
     if (options.keep_ttl && spot.entry) expiry = entry_expiry(spot.entry);
@@ -163,6 +185,8 @@ static void set_with_options(struct call *call) {
         if (options.expiry.unit) {
             call_notify(call, call->database, key.name, NOTIFY_GENERIC, "expire");
             effect_set(call, key.name, call->argv[2], expiry);
+        } else if (options.condition.kind) {
+            effect_set_unconditional(call, &options);
         }
     }
     if (!options.get) reply_ok(call->reply);
@@ -316,6 +340,83 @@ void command_msetnx(struct call *call) {
     }
     set_pairs(call);
     reply_integer(call->reply, 1);
+}
+
+struct msetex_options {
+    bool if_absent, if_present, keep_ttl;
+    struct expiry_words expiry;
+};
+
+static bool parse_msetex_options(struct call *call, uint32_t first,
+                                 struct msetex_options *options) {
+    *options = (struct msetex_options){0};
+    for (uint32_t i = first; i < call->argc; i++) {
+        struct bytes word = call->argv[i];
+        enum expiry_option unit = expiry_option_of(word);
+        if (bytes_is(word, "nx") && !options->if_present) {
+            options->if_absent = true;
+        } else if (bytes_is(word, "xx") && !options->if_absent) {
+            options->if_present = true;
+        } else if (bytes_is(word, "keepttl") && !options->expiry.unit) {
+            options->keep_ttl = true;
+        } else if (!options->keep_ttl && take_expiry(call, &i, unit, &options->expiry)) {
+            continue;
+        } else {
+            call_error_syntax(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One of the pairs, as SET with these options sets it. */
+static void msetex_pair(struct call *call, const struct msetex_options *options, uint32_t index,
+                        int64_t expiry) {
+    struct key key = call_key(call, index);
+    struct spot spot = call_locate_key(call, call->database, &key);
+    if (options->expiry.unit && is_past(call, expiry)) {
+        if (!spot.entry) call_changed_uncounted(call, call->database, key.name);
+        remove_past(call, &key, &spot);
+        return;
+    }
+    bool has_time = options->expiry.unit;
+    if (options->keep_ttl && spot.entry) {
+        expiry = entry_expiry(spot.entry);
+        has_time = expiry != ENTRY_NO_EXPIRY;
+    }
+    put_argument(call, &key, &spot, index + 1, expiry);
+    call_changed(call, call->database, key.name, NOTIFY_STRING, "set");
+    if (options->expiry.unit) call_notify(call, call->database, key.name, NOTIFY_GENERIC, "expire");
+    if (has_time) {
+        effect_set(call, key.name, call->argv[index + 1], expiry);
+    } else {
+        struct bytes words[] = {BYTES("SET"), key.name, call->argv[index + 1]};
+        call_effect(call, call->database, words, 3);
+    }
+}
+
+void command_msetex(struct call *call) {
+    struct msetex_options options;
+    int64_t keys, expiry = ENTRY_NO_EXPIRY;
+    if (!call_parse_range(call, 1, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0"))
+        return;
+    if (keys > (call->argc - 2) / 2) {
+        call_error_arity(call);
+        return;
+    }
+    uint32_t end = 2 + 2 * (uint32_t)keys;
+    if (!parse_msetex_options(call, end, &options)) return;
+    if (options.expiry.unit &&
+        !expiry_parse_option(call, options.expiry.unit, options.expiry.index, &expiry))
+        return;
+    bool sets = true;
+    if (options.if_absent || options.if_present)
+        for (uint32_t i = 2; i < end && sets; i += 2)
+            sets = (call_locate(call, i).entry != NULL) == options.if_present;
+    if (sets)
+        for (uint32_t i = 2; i < end; i += 2)
+            msetex_pair(call, &options, i, expiry);
+    reply_integer(call->reply, sets);
 }
 
 /* ---- numbers ---- */

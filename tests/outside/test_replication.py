@@ -136,6 +136,24 @@ def test_partial_after_a_cut(pair):
     assert after[0] == before[0] and after[1] > before[1]
 
 
+def test_newer_commands_reach_an_older_replica(start):
+    """As effects that it knows."""
+    primary, replica = start(**FAST), start(command=harness.peer_command(), **FAST)
+    follow(replica, primary)
+    harness.wait_until(lambda: is_up(replica))
+    connection = primary.connect()
+    connection.call_ok("SET", "a", "1", "IFNE", "2")
+    connection.call_ok("SET", "a", "2", "IFEQ", "1", "EX", 1000)
+    connection.call_ok("SET", "a", "3", "IFDEQ", connection.call("DIGEST", "a"), "KEEPTTL")
+    assert connection.call("MSETEX", 2, "b", "x", "c", "y", "PX", 1000000) == 1
+    assert connection.call("MSETEX", 2, "b", "z", "d", "w", "KEEPTTL") == 1
+    assert connection.call("MSETEX", 1, "c", "gone", "EXAT", 1) == 1
+    assert connection.call("DELEX", "d", "IFNE", "x") == 1
+    same(primary, replica)
+    assert replica.connect().call("MGET", "a", "b", "c", "d") == [b"3", b"z", None, None]
+    assert replica.connect().call("TTL", "a") > 900 and replica.connect().call("TTL", "b") > 900
+
+
 def test_role_swap(pair):
     primary, replica = pair
     write_some(primary, 1, 50)

@@ -210,10 +210,10 @@ void command_zrangestore(struct call *call) {
         struct sorted_set_walk walk;
         /* As Redis does: how many it will be is known from ranks alone. */
         if (range.by == BY_RANK && span.count > limits.entries_max) limits.entries_max = 0;
-        sorted_set_walk_begin(&walk, set, &span, range.backwards);
+        sorted_set_walk_begin(&walk, set, &span, false);
         while (sorted_set_walk_next(&walk, &element))
-            sorted_set_add((struct sorted_set *)&result, &element.member, &element.score, 0,
-                           &limits);
+            sorted_set_add_last((struct sorted_set *)&result, &element.member, element.score,
+                                &limits);
     }
     zset_store(call, 1, (struct sorted_set *)&result, "zrangestore");
 }
@@ -239,6 +239,16 @@ void command_zlexcount(struct call *call) {
 
 /* ---- removing ---- */
 
+static void remove_span(struct edit *edit, const struct sorted_set_span *span) {
+    union object_room room;
+    if (!sorted_set_leaves_few(zset_of(edit), span)) {
+        sorted_set_remove_span(zset_of(edit), span);
+        return;
+    }
+    sorted_set_copy_others((struct sorted_set *)&room.object, zset_of(edit), span);
+    edit_exchange(edit, &room.object);
+}
+
 static void remove_range(struct call *call, enum range_by by, const char *event) {
     struct range range = {.by = by};
     struct edit edit;
@@ -246,7 +256,7 @@ static void remove_range(struct call *call, enum range_by by, const char *event)
     if (!call_edit(call, 1, VALUE_SORTED_SET, &edit)) return;
     struct sorted_set_span span = span_of(&range, zset_of(&edit));
     edit.removes = span.count == sorted_set_count(zset_of(&edit));
-    if (!edit.removes) sorted_set_remove_span(zset_of(&edit), &span);
+    if (!edit.removes) remove_span(&edit, &span);
     if (span.count > 0)
         zset_end_changed(call, &edit, event);
     else

@@ -52,6 +52,16 @@ static void give_bench(struct keyspace *keyspace, struct buffer *buffer) {
 
 /* ---- storing ---- */
 
+/* The object on the heap; the flat buffer remains the caller's. */
+static struct object *to_heap(const struct object *object) {
+    size_t size = object_class_of((enum value_type)object->type)->size;
+    struct object *kept = memory_alloc(size);
+    memcpy(kept, object, size);
+    kept->flat = (struct buffer){0};
+    if (object_is_flat(object)) buffer_append(&kept->flat, object->flat.data, object->flat.size);
+    return kept;
+}
+
 /* Put an object whose struct is the caller's into the keyspace: bytes into the block, or all of it
  * onto the heap. The flat buffer remains the caller's. */
 static void store_object(struct database *db, const struct key *key, struct spot *spot,
@@ -63,11 +73,7 @@ static void store_object(struct database *db, const struct key *key, struct spot
         database_put_shape(db, key, spot, &shape, object->flat.data);
         return;
     }
-    size_t size = object_class_of(type)->size;
-    struct object *kept = memory_alloc(size);
-    memcpy(kept, object, size);
-    kept->flat = (struct buffer){0};
-    if (object_is_flat(object)) buffer_append(&kept->flat, object->flat.data, object->flat.size);
+    struct object *kept = to_heap(object);
     struct shape shape = {type, ENTRY_OBJECT, sizeof kept, expiry, 0};
     database_put_shape(db, key, spot, &shape, &kept);
 }
@@ -128,6 +134,24 @@ void edit_begin(struct edit *edit, struct database *db, const struct key *key,
         begin_object(edit, keyspace);
     else
         begin_block(edit, keyspace, spot->entry);
+}
+
+void edit_exchange(struct edit *edit, struct object *made) {
+    struct store *store = edit->db->store;
+    struct object *old = edit->object;
+    if (old == &edit->room.object) { /* small, or a structure since a moment */
+        object_release(old);
+        memcpy(old, made, object_class_of((enum value_type)made->type)->size);
+        return;
+    }
+    store->outside_bytes += object_bytes(old);
+    struct object *kept = to_heap(made);
+    buffer_release(&made->flat);
+    database_exchange_object(edit->db, &edit->spot, kept);
+    edit->version = store->version;
+    store->outside_bytes -= object_bytes(kept);
+    edit->object = kept;
+    store_retire_object(store, old);
 }
 
 static void end_absent(struct edit *edit, struct keyspace *keyspace) {

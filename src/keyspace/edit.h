@@ -35,6 +35,10 @@ struct edit {
 /* The key holds this type or nothing. `spot` is the key's. The key's bytes live until edit_end. */
 void edit_begin(struct edit *edit, struct database *db, const struct key *key,
                 const struct spot *spot, enum value_type type);
+/* Another object, made apart and not empty, takes the place of the one that is being changed, and
+ * is changed from then on: where it is less work to make what is left than to take away the rest.
+ * The old one goes as it would with DEL. Takes what hangs on `made`; its struct is the caller's. */
+void edit_exchange(struct edit *edit, struct object *made);
 /* Store what was changed. An empty collection (but a stream) is removed: then spot.entry is NULL.
  * Otherwise edit->spot stands for the entry, and its time of expiry is what it was. */
 void edit_end(struct edit *edit);

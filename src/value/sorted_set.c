@@ -249,6 +249,33 @@ static void remove_record(struct sorted_set *set, const struct sorted_set_elemen
     record_table_remove(&set->table, set->object.world, &element->member);
 }
 
+bool sorted_set_leaves_few(const struct sorted_set *set, const struct sorted_set_span *span) {
+    enum { MANY = 256, FEWER = 2 };
+    return !is_flat(set) && span->count >= MANY &&
+           sorted_set_count(set) - span->count < span->count / FEWER;
+}
+
+static void copy_span(struct sorted_set *out, const struct sorted_set *set,
+                      const struct sorted_set_span *span) {
+    static const struct sorted_set_limits none = {0, 0};
+    struct sorted_set_element element;
+    struct sorted_set_walk walk;
+    sorted_set_walk_begin(&walk, set, span, false);
+    while (sorted_set_walk_next(&walk, &element)) {
+        bool added = sorted_set_add_last(out, &element.member, element.score, &none);
+        INVARIANT(added);
+    }
+}
+
+void sorted_set_copy_others(struct sorted_set *out, const struct sorted_set *set,
+                            const struct sorted_set_span *span) {
+    uint64_t behind = span->first + span->count;
+    struct sorted_set_span first = {0, span->first}, last = {behind, set->tree.count - behind};
+    object_init(&out->object, VALUE_SORTED_SET, set->object.world);
+    copy_span(out, set, &first);
+    copy_span(out, set, &last);
+}
+
 void sorted_set_remove_span(struct sorted_set *set, const struct sorted_set_span *span) {
     if (span->count == 0) return;
     if (is_flat(set))

@@ -111,6 +111,11 @@ struct sorted_set_span sorted_set_span_of_members(const struct sorted_set *set,
 struct sorted_set_span sorted_set_span_of_ranks(const struct sorted_set *set, int64_t start,
                                                 int64_t end, bool backwards);
 
+/* Are so few left without those that a set of what is left is sooner made than they are removed? */
+bool sorted_set_leaves_few(const struct sorted_set *set, const struct sorted_set_span *span);
+/* The others in a struct that was not in use, as a structure. */
+void sorted_set_copy_others(struct sorted_set *out, const struct sorted_set *set,
+                            const struct sorted_set_span *span);
 /* Remove those. */
 void sorted_set_remove_span(struct sorted_set *set, const struct sorted_set_span *span);
 

@@ -206,7 +206,25 @@ static void change_one(struct keeping *k) {
     edit_end(&edit);
 }
 
-static void read_while_changing(struct keeping *k, struct io *io, size_t bytes) {
+/* All but a few members of the sorted set go at once: another object takes its place. */
+static void exchange(struct keeping *k) {
+    struct edit edit;
+    union object_room room;
+    edit_open(k, VALUE_SORTED_SET, &edit);
+    struct sorted_set *set = (struct sorted_set *)edit.object;
+    uint64_t count = sorted_set_count(set);
+    struct sorted_set_span span = {count / 10, count - count / 5};
+    assert_true(sorted_set_leaves_few(set, &span));
+    sorted_set_copy_others((struct sorted_set *)&room.object, set, &span);
+    edit_exchange(&edit, &room.object);
+    edit_end(&edit);
+    edit_open(k, VALUE_SORTED_SET, &edit);
+    assert_int_equal(sorted_set_count((struct sorted_set *)edit.object), count - span.count);
+    sorted_set_check((struct sorted_set *)edit.object);
+    edit_end(&edit);
+}
+
+static void read_while_changing(struct keeping *k, struct io *io, size_t bytes, bool exchanges) {
     struct fingerprints before = now(k);
     struct reading reading = {.done = false};
     struct io_event events[8];
@@ -217,6 +235,7 @@ static void read_while_changing(struct keeping *k, struct io *io, size_t bytes) 
     double opened = microseconds() - begin;
     io_submit(io, IO_LANE_FREE, read_view, read_done, &reading);
     change_string(k, bytes);
+    if (exchanges) exchange(k);
     for (; !reading.done || changes < CHANGES_MIN; changes++) {
         change_one(k);
         if (changes % 64 == 0) io_wait(io, events, 8, 0);
@@ -247,7 +266,7 @@ static void test_collections(void **state) {
     keyspace_init(&k.keyspace, 1, &secret);
     fill(&k, bytes);
     for (int i = 0; i < ROUNDS; i++)
-        read_while_changing(&k, io, bytes);
+        read_while_changing(&k, io, bytes, i == ROUNDS - 1);
     assert_int_equal(k.keyspace.epochs.limbo_count, 0);
     keyspace_release(&k.keyspace);
     io_close(io);

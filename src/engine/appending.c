@@ -27,7 +27,7 @@ struct rewriting {
     int64_t begun_us;   /* monotonic */
     bool is_rdb;
     bool is_alone; /* nothing is written down: the base is all there will be */
-    char folder[PATH_SIZE], path[2 * PATH_SIZE], temporary[2 * PATH_SIZE];
+    char folder[2 * PATH_SIZE], path[3 * PATH_SIZE], temporary[3 * PATH_SIZE];
 };
 
 /* ---- history ---- */
@@ -51,9 +51,7 @@ static void set_paths(struct rewriting *job) {
     const struct server *server = job->server;
     const struct aof *aof = &server->appending.aof;
     char *name = aof_next_base(aof, job->is_rdb);
-    char here[PATH_SIZE / 2];
-    io_folder(server->io, here, sizeof here);
-    snprintf(job->folder, sizeof job->folder, "%s/%s", here, aof->directory);
+    snprintf(job->folder, sizeof job->folder, "%s", aof->directory);
     snprintf(job->path, sizeof job->path, "%s/%s", job->folder, name);
     snprintf(job->temporary, sizeof job->temporary, "%s/temp-rewriteaof-%lld.aof", job->folder,
              (long long)server->log->pid);
@@ -154,10 +152,8 @@ static bool write_base(struct server *server) {
 }
 
 static bool make_folder(const struct server *server) {
-    struct io *io = server->io;
-    int result = io->operations->make_directory(io, server->appending.aof.directory, 0755);
-    if (result == 0) result = io->operations->sync_directory(io, ".");
-    if (result == 0 || result == -EEXIST) return true;
+    int result = aof_make_directory(&server->appending.aof);
+    if (result == 0) return true;
     log_warning(server->log, "Can't make the folder %s: %s", server->appending.aof.directory,
                 strerror(-result));
     return false;
@@ -227,13 +223,17 @@ static void close_file(struct appending *appending) {
 bool appending_open(struct server *server) {
     struct appending *appending = &server->appending;
     const struct config *config = server->config;
-    char error[512];
+    char error[512], parent[PATH_SIZE], directory[2 * PATH_SIZE];
     close_file(appending);
+    /* It stays there when `dir` is changed. */
+    io_folder(server->io, parent, sizeof parent);
+    snprintf(directory, sizeof directory, "%s/%s", parent, config->appenddirname.data);
     const struct aof_options options = {
         .io = server->io,
         .log = server->log,
         .journal = &server->journal,
-        .directory = config->appenddirname.data,
+        .parent = parent,
+        .directory = directory,
         .name = config->appendfilename.data,
         .id = server->replication.id,
         .moved = moved,
@@ -330,9 +330,21 @@ static bool change_policy(void *context, struct config *config, char *error, siz
     return true;
 }
 
+static bool stay_in_directory(void *context, struct config *config, char *error,
+                              size_t error_size) {
+    struct server *server = context;
+    (void)config, (void)error, (void)error_size;
+    if (server->appending.is_on)
+        log_notice(server->log,
+                   "The append only file stays in %s until appendonly is switched off and on",
+                   server->appending.aof.directory);
+    return true;
+}
+
 void appending_observe(struct server *server) {
     server->appending.rewrite_took_s = -1;
     config_observe(server->config, "appendonly", change_appendonly, server);
+    config_observe(server->config, "dir", stay_in_directory, server);
     config_observe(server->config, "appendfsync", change_policy, server);
     config_observe(server->config, "aof-timestamp-enabled", change_policy, server);
 }

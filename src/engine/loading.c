@@ -40,8 +40,9 @@ struct loading {
     bool from_log;             /* the append-only file's parts are loaded */
     bool awaits_base;          /* all is loaded, and a base of it is being written */
     bool merges;
-    bool is_served; /* the engine goes on meanwhile: a worker reads ahead */
-    bool waits;     /* for the worker */
+    bool is_served;   /* the engine goes on meanwhile: a worker reads ahead */
+    bool is_hopeless; /* the file could not even be begun */
+    bool waits;       /* for the worker */
     struct part *parts;
     size_t part_count, part; /* the one being loaded */
     struct session *session; /* runs commands */
@@ -380,12 +381,11 @@ static bool take_over(struct server *server) {
     int error = 0;
     if (!is_there) {
         if (!base) manifest_adopt(&aof->manifest, old);
-        error = files->make_directory(server->io, aof->directory, 0755);
-        if (error == -EEXIST) error = 0;
+        error = aof_make_directory(aof);
         if (error == 0) error = aof_write_manifest(aof, &aof->manifest);
         if (error == 0) error = files->rename(server->io, old, path.data);
         if (error == 0) error = files->sync_directory(server->io, aof->directory);
-        if (error == 0) error = files->sync_directory(server->io, ".");
+        if (error == 0) error = files->sync_directory(server->io, aof->parent);
     }
     if (error < 0)
         log_warning(server->log, "Can't move the old append only file %s to %s: %s", old, path.data,
@@ -394,7 +394,7 @@ static bool take_over(struct server *server) {
         log_notice(server->log,
                    "Successfully migrated an old-style AOF configuration (%s) into the AOF "
                    "directory (%s).",
-                   old, aof->directory);
+                   old, server->config->appenddirname.data);
     buffer_release(&path);
     return error == 0;
 }
@@ -500,7 +500,7 @@ static enum state step_base(struct loading *loading) {
 }
 
 static enum state step(struct loading *loading) {
-    if (loading->path && loading->load.failure != RDB_LOAD_GOOD) {
+    if (loading->is_hopeless) {
         log_failure(loading);
         return FAILED;
     }
@@ -580,7 +580,7 @@ void loading_replace(struct server *server, const struct loading_replacement *re
         empty_dataset(server);
         server->loading = loading;
     }
-    begin_rdb(loading, loading->path); /* a failure is found at the first step */
+    loading->is_hopeless = !begin_rdb(loading, loading->path);
     loading->total = loading->load.size;
 }
 
@@ -647,7 +647,8 @@ void loading_step(struct server *server) {
 }
 
 bool loading_waits(const struct server *server) {
-    return server->loading && (server->loading->awaits_base || server->loading->waits);
+    const struct loading *loading = server->loading ? server->loading : server->aside;
+    return loading && (loading->awaits_base || loading->waits);
 }
 
 bool loading_run(struct server *server, bool merges) {

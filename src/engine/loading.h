@@ -32,7 +32,7 @@ void loading_step(struct server *server);
 /* Give both up, if there are any. */
 void loading_end(struct server *server);
 struct loading_report loading_report(const struct server *server);
-/* It waits for a worker: the engine may sleep. */
+/* One of them is under way, and waits for a worker: the engine may sleep. */
 bool loading_waits(const struct server *server);
 /* Another server's dataset, in an RDB file, in the place of this one's, in the turns to come.
  * Aside: clients are served from the old one until the new one is complete. A failure leaves an

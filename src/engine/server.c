@@ -344,8 +344,8 @@ static int64_t until_due(const struct server *server) {
     if (server->turn.queue_first || server->turn.flush_first || server->turn.delivery_first ||
         server->tracking.has_changes || server->sweep_unfinished || server->drain_unfinished ||
         server->limit.unfinished || server->client_limit.unfinished || server->resume_held ||
-        (server->shutdown_wanted && server->shutdown_until_us == 0) || server->aside ||
-        (server->loading && !loading_waits(server)))
+        (server->shutdown_wanted && server->shutdown_until_us == 0) ||
+        ((server->loading || server->aside) && !loading_waits(server)))
         return 0;
     int64_t due = server->housekeeping_due_us;
     if (server->pause != SERVER_PAUSE_NONE && server->pause_until_ms * 1000 < due)

@@ -54,6 +54,13 @@ void aof_path(const struct aof *aof, const char *name, struct buffer *out) {
     buffer_append_byte(out, 0);
 }
 
+int aof_make_directory(const struct aof *aof) {
+    const struct io_operations *files = aof->io->operations;
+    int result = files->make_directory(aof->io, aof->directory, 0755);
+    if (result == -EEXIST) return 0;
+    return result < 0 ? result : files->sync_directory(aof->io, aof->parent);
+}
+
 /* A new file of these bytes in the folder, in the place of an old one. 0 or an errno. */
 static int replace_file(const struct aof *aof, const char *name, struct bytes text) {
     const struct io_operations *files = aof->io->operations;
@@ -538,6 +545,7 @@ void aof_init(struct aof *aof, const struct aof_options *options) {
         .io = options->io,
         .log = options->log,
         .journal = options->journal,
+        .parent = memory_copy_text(options->parent),
         .directory = memory_copy_text(options->directory),
         .name = memory_copy_text(options->name),
         .policy = AOF_EVERYSEC,
@@ -556,6 +564,7 @@ void aof_release(struct aof *aof) {
     free_jobs(&aof->kept);
     manifest_release(&aof->manifest);
     memory_free(aof->file_name);
+    memory_free(aof->parent);
     memory_free(aof->directory);
     memory_free(aof->name);
 }
@@ -579,9 +588,8 @@ static const struct manifest_file *last_increment(const struct manifest *manifes
 static int start(struct aof *aof, bool anew, int64_t now_us) {
     const struct io_operations *files = aof->io->operations;
     INVARIANT(!aof->is_reading && !aof->running && aof->disk.file == IO_NONE);
-    int result = files->make_directory(aof->io, aof->directory, 0755);
-    if (result == 0) result = files->sync_directory(aof->io, ".");
-    if (result < 0 && result != -EEXIST) return result;
+    int result = aof_make_directory(aof);
+    if (result < 0) return result;
     struct manifest wanted;
     manifest_copy(&wanted, &aof->manifest);
     const struct manifest_file *last = anew ? NULL : last_increment(&wanted);

@@ -56,7 +56,8 @@ struct aof {
     struct io *io;
     struct log *log;
     struct journal *journal;
-    char *directory, *name; /* appenddirname and appendfilename */
+    char *parent, *directory; /* the second one is in the first one */
+    char *name;               /* appendfilename */
     char id[ANNOTATION_ID_SIZE + 1];
     enum aof_policy policy;
     bool timestamps; /* aof-timestamp-enabled */
@@ -95,8 +96,8 @@ struct aof_options {
     struct io *io;
     struct log *log;
     struct journal *journal;
-    const char *directory, *name; /* copied */
-    const char *id;               /* ANNOTATION_ID_SIZE digits */
+    const char *parent, *directory, *name; /* copied */
+    const char *id;                        /* ANNOTATION_ID_SIZE digits */
     void (*moved)(void *context);
     void *context;
 };
@@ -110,7 +111,9 @@ void aof_release(struct aof *aof);
 bool aof_read_manifest(struct aof *aof, char *error, size_t error_size);
 /* Replace the manifest's file by what `manifest` says, safely. 0 or a negative errno. */
 int aof_write_manifest(const struct aof *aof, const struct manifest *manifest);
-/* Path of one of its files, with a zero behind: "appendonlydir/NAME". */
+/* The folder is there, also after a crash. 0 or a negative errno. */
+int aof_make_directory(const struct aof *aof);
+/* Path of one of its files, with a zero behind. */
 void aof_path(const struct aof *aof, const char *name, struct buffer *out);
 
 /* Go on with the last increment of the manifest, or make one, and read the journal from now on.

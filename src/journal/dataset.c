@@ -355,13 +355,14 @@ static void select_database(struct dataset *dataset, int64_t database) {
 }
 
 static void put_databases(struct dataset *dataset) {
-    const struct view *view = dataset->options->view;
+    struct view *view = dataset->options->view;
     for (uint32_t i = 0; i < view_database_count(view); i++) {
         uint64_t cursor = 0;
         if (view_count(view, i) == 0) continue;
         select_database(dataset, i);
         do {
             cursor = view_scan(view, i, cursor, visit, dataset);
+            view_pass(view, i, cursor);
             tell_keys(dataset);
         } while (cursor != 0 && !dataset->out.failed);
     }

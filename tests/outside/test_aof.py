@@ -254,6 +254,24 @@ def test_our_folder_in_redis(start):
     assert content(theirs.connect()) == expected
 
 
+def test_directory_that_changes(start, tmp_path):
+    """The log stays where it is, whole, also when it is rewritten."""
+    server = start(**ON, **{"enable-protected-configs": "yes"})
+    connection = server.connect()
+    fill(connection)
+    connection.call_ok("CONFIG", "SET", "dir", str(tmp_path))
+    assert f"The append only file stays in {folder_of(server)}" in server.log()
+    connection.call_ok("SET", "after", 1)
+    rewrite(server, connection)
+    time.sleep(1.1)  # whether the file is still there is looked at once a second
+    connection.call_ok("SET", "after it was rewritten", 1)
+    connection.call_ok("SAVE")
+    assert [path.name for path in tmp_path.iterdir() if path != server.folder] == ["dump.rdb"]
+    expected = digest(connection)
+    kill(server)
+    assert digest(again(start, server).connect()) == expected
+
+
 COMMANDS = {**ON, "aof-use-rdb-preamble": "no"}
 
 

@@ -50,6 +50,7 @@ static void open_aof(struct world *world, enum aof_policy policy) {
         .io = world->host,
         .log = &world->log,
         .journal = &world->journal,
+        .parent = ".",
         .directory = "aofdir",
         .name = "a.aof",
         .id = "0123456789abcdef0123456789abcdef01234567",

@@ -118,6 +118,7 @@ static void open_world(struct world *world, uint64_t seed) {
         .io = world->host,
         .log = &world->log,
         .journal = &world->journal,
+        .parent = ".",
         .directory = "/data/aofdir",
         .name = "a.aof",
         .id = "0123456789abcdef0123456789abcdef01234567",

@@ -65,8 +65,8 @@ struct io_listen_unix {
     int backlog;
 };
 
-/* What runs on a worker. It may use the file calls and clocks of its io and nothing else that is
- * not its own. */
+/* What runs on a worker. It may use the file calls and clocks of its io, and connect_tcp (a name may
+ * have to be looked up), and nothing else that is not its own. */
 typedef void io_work(void *context);
 /* Asked by the engine. */
 typedef bool io_work_over(const void *context);

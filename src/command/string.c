@@ -117,9 +117,11 @@ struct set_options {
     struct expiry_words expiry;
 };
 
-static bool parse_set_options(struct call *call, struct set_options *options) {
+/* From that argument on. Of one key alone more may be asked than of many. */
+static bool parse_set_options(struct call *call, uint32_t first, bool is_one,
+                              struct set_options *options) {
     *options = (struct set_options){0};
-    for (uint32_t i = 3; i < call->argc; i++) {
+    for (uint32_t i = first; i < call->argc; i++) {
         struct bytes word = call->argv[i];
         enum expiry_option unit = expiry_option_of(word);
         bool is_conditional = options->condition.kind != STRING_CONDITION_NONE;
@@ -127,10 +129,10 @@ static bool parse_set_options(struct call *call, struct set_options *options) {
             options->if_absent = true;
         } else if (bytes_is(word, "xx") && !options->if_absent && !is_conditional) {
             options->if_present = true;
-        } else if (!options->if_absent && !options->if_present &&
+        } else if (is_one && !options->if_absent && !options->if_present &&
                    string_condition_take(call, &i, &options->condition)) {
             continue;
-        } else if (bytes_is(word, "get")) {
+        } else if (is_one && bytes_is(word, "get")) {
             options->get = true;
         } else if (bytes_is(word, "keepttl") && !options->expiry.unit) {
             options->keep_ttl = true;
@@ -163,7 +165,7 @@ static void set_with_options(struct call *call) {
     struct set_options options;
     int64_t expiry = ENTRY_NO_EXPIRY;
     bool failed;
-    if (!parse_set_options(call, &options)) return;
+    if (!parse_set_options(call, 3, true, &options)) return;
     if (options.expiry.unit &&
         !expiry_parse_option(call, options.expiry.unit, options.expiry.index, &expiry))
         return;
@@ -342,35 +344,8 @@ void command_msetnx(struct call *call) {
     reply_integer(call->reply, 1);
 }
 
-struct msetex_options {
-    bool if_absent, if_present, keep_ttl;
-    struct expiry_words expiry;
-};
-
-static bool parse_msetex_options(struct call *call, uint32_t first,
-                                 struct msetex_options *options) {
-    *options = (struct msetex_options){0};
-    for (uint32_t i = first; i < call->argc; i++) {
-        struct bytes word = call->argv[i];
-        enum expiry_option unit = expiry_option_of(word);
-        if (bytes_is(word, "nx") && !options->if_present) {
-            options->if_absent = true;
-        } else if (bytes_is(word, "xx") && !options->if_absent) {
-            options->if_present = true;
-        } else if (bytes_is(word, "keepttl") && !options->expiry.unit) {
-            options->keep_ttl = true;
-        } else if (!options->keep_ttl && take_expiry(call, &i, unit, &options->expiry)) {
-            continue;
-        } else {
-            call_error_syntax(call);
-            return false;
-        }
-    }
-    return true;
-}
-
 /* One of the pairs, as SET with these options sets it. */
-static void msetex_pair(struct call *call, const struct msetex_options *options, uint32_t index,
+static void msetex_pair(struct call *call, const struct set_options *options, uint32_t index,
                         int64_t expiry) {
     struct key key = call_key(call, index);
     struct spot spot = call_locate_key(call, call->database, &key);
@@ -396,7 +371,7 @@ static void msetex_pair(struct call *call, const struct msetex_options *options,
 }
 
 void command_msetex(struct call *call) {
-    struct msetex_options options;
+    struct set_options options;
     int64_t keys, expiry = ENTRY_NO_EXPIRY;
     if (!call_parse_range(call, 1, 1, INT64_MAX, &keys, "ERR numkeys should be greater than 0"))
         return;
@@ -405,7 +380,7 @@ void command_msetex(struct call *call) {
         return;
     }
     uint32_t end = 2 + 2 * (uint32_t)keys;
-    if (!parse_msetex_options(call, end, &options)) return;
+    if (!parse_set_options(call, end, false, &options)) return;
     if (options.expiry.unit &&
         !expiry_parse_option(call, options.expiry.unit, options.expiry.index, &expiry))
         return;

@@ -288,6 +288,8 @@ static void live(struct world *w) {
 static void note(void *context, enum log_level level, struct bytes line) {
     struct world *w = context;
     (void)level;
+    /* An error may come and go between two steps. */
+    if (memmem(line.data, line.size, "Error writing to the AOF", 24)) w->reads_on = true;
     if (sizeof w->log - w->log_size < line.size) w->log_size = 0;
     memcpy(w->log + w->log_size, line.data, line.size);
     w->log_size += line.size;

@@ -48,11 +48,11 @@ static bool refuse_http(struct call *call) {
     return true;
 }
 
-/* DEBUG and such, which a directive allows: no, yes, or from this machine only. */
+/* DEBUG and MODULE, which a directive allows: no, yes, or from this machine only. */
 static bool refused_protected(struct call *call) {
     struct server *server = call->server;
     if (!(call->command->flags & COMMAND_PROTECTED)) return false;
-    bool is_debug = call->command->full_name.data[0] == 'd'; /* and not a command of MODULE */
+    bool is_debug = bytes_is(call->command->name, "debug"); /* of MODULE its subcommands are */
     int allowed =
         is_debug ? server->config->enable_debug_command : server->config->enable_module_command;
     if (allowed == GUARD_YES) return false;

@@ -235,22 +235,8 @@ def test_primary_starts_again(start, how):
     assert counts(primary) == (0, 1)
 
 
-def test_replica_starts_again_from_its_dataset(start):
-    """The file says how far it had read."""
-    primary, replica = start(**FAST), start(**{**FAST, "save": "10000 1"})
-    write_some(primary, 1, 50)
-    follow(replica, primary)
-    same(primary, replica)
-    end(replica)
-    write_some(primary, 2, 50)
-    replica.options["replicaof"] = ["127.0.0.1", primary.port]
-    replica.start()
-    same(primary, replica)
-    assert counts(primary) == (1, 1)
-
-
-def test_replica_starts_again(start):
-    primary, replica = start(**FAST), start(**{**FAST, "appendonly": "yes"})
+def start_replica_again(primary, replica):
+    """It has said in its files how far it had read, and reads on there."""
     write_some(primary, 1, 50)
     follow(replica, primary)
     same(primary, replica)
@@ -261,6 +247,15 @@ def test_replica_starts_again(start):
     replica.start()
     same(primary, replica)
     assert counts(primary) == (1, 1)
+
+
+def test_replica_starts_again_from_its_dataset(start):
+    start_replica_again(start(**FAST), start(**{**FAST, "save": "10000 1"}))
+
+
+def test_replica_starts_again(start):
+    primary, replica = start(**FAST), start(**{**FAST, "appendonly": "yes"})
+    start_replica_again(primary, replica)
     replica.connect().call("BGREWRITEAOF")
     write_some(primary, 3, 50)
     same(primary, replica)
@@ -289,7 +284,6 @@ def test_the_past_is_read_from_files(start):
     same(primary, replica)
     after = counts(primary)
     assert after[0] == before[0] and after[1] == before[1] + 1
-
 
 
 def test_files_of_a_replica_load_elsewhere(start):

@@ -301,13 +301,7 @@ static void time_out(struct server *server) {
 
 /* ---- turns ---- */
 
-enum {
-    LOAD_WINDOW_US = 4000,
-    LOAD_TURNS_MIN = 20, /* in a window, to speak of many short turns */
-    LOAD_SESSIONS_MIN =
-        24,             /* with requests in a window: fewer would all be waiting while we rest */
-    MODERATION_US = 40, /* how long a rest is */
-};
+enum { MODERATION_US = 40 }; /* how long a rest is */
 
 static void handle_event(struct server *server, const struct io_event *event) {
     const struct server_listener *listener = event->context;
@@ -369,18 +363,6 @@ static int64_t until_due(const struct server *server) {
     return left > 0 ? left : 0;
 }
 
-/* Once a window: was the engine busy for more than half of it, in many short turns, for many
- * clients? */
-static void judge_load(struct server *server) {
-    struct server_load *load = &server->load;
-    int64_t elapsed_us = server->monotonic_us - load->begun_us;
-    load->turns++;
-    if (elapsed_us < LOAD_WINDOW_US) return;
-    bool moderate = load->busy_us * 2 > elapsed_us && load->turns >= LOAD_TURNS_MIN &&
-                    load->sessions >= LOAD_SESSIONS_MIN;
-    *load = (struct server_load){.begun_us = server->monotonic_us, .moderate = moderate};
-}
-
 /* Wait for events. Under load from many clients that each wait for their answer, falling asleep and
  * waking for every few requests costs more than serving them: then a short rest gathers more of
  * them. */
@@ -405,7 +387,6 @@ static void poll_events(struct server *server) {
     int count = wait_events(server, events);
     take_time(server);
     server->polled_us = server->monotonic_us;
-    judge_load(server);
     for (int i = 0; i < count; i++)
         handle_event(server, &events[i]);
 }
@@ -424,8 +405,9 @@ void server_turn(struct server *server) {
     housekeeping(server);
     appending_step(&server->appending, server->monotonic_us);
     server->statistics.turns++;
-    int64_t took = io_monotonic_us(server->io) - server->monotonic_us;
-    server->load.busy_us += took;
+    int64_t now_us = io_monotonic_us(server->io);
+    int64_t took = now_us - server->monotonic_us;
+    load_turned(&server->load, now_us, took);
     if (took > (int64_t)server->statistics.turn_us_max)
         server->statistics.turn_us_max = (uint64_t)took;
 }

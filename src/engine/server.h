@@ -10,8 +10,9 @@
 #include "engine/client_limit.h"
 #include "engine/defragmenting.h"
 #include "engine/insight.h"
-#include "engine/loading.h"
 #include "engine/key_sizes.h"
+#include "engine/load.h"
+#include "engine/loading.h"
 #include "engine/memory_limit.h"
 #include "engine/memory_room.h"
 #include "engine/notify.h"
@@ -73,15 +74,6 @@ struct server_random {
     unsigned next;
 };
 
-/* How busy the engine is, judged window by window. */
-struct server_load {
-    int64_t begun_us; /* of the window, monotonic */
-    int64_t busy_us;
-    uint32_t turns;
-    uint32_t sessions; /* that sent something */
-    bool moderate;     /* rest between turns (server.c) */
-};
-
 struct server {
     struct io *io;
     struct config *config;
@@ -127,7 +119,7 @@ struct server {
     int64_t monotonic_ms;
     int64_t monotonic_us;
     int64_t polled_us; /* when the poller was last asked */
-    struct server_load load;
+    struct load load;
     int64_t started_ms, started_monotonic_ms;
 
     enum server_pause pause;

@@ -71,11 +71,12 @@ struct session {
     io_socket socket;
     uint32_t flags;
     uint32_t database;
-    uint8_t protocol;   /* 2 or 3 */
-    uint8_t class;      /* enum session_class, for output limits */
-    bool authenticated; /* it gave a password, or none was asked for when it came */
-    bool restricted;    /* there is something that it may not do (acl.h) */
-    uint16_t listener;  /* which of the server's listeners it came by */
+    uint8_t protocol;     /* 2 or 3 */
+    uint8_t class;        /* enum session_class, for output limits */
+    bool authenticated;   /* it gave a password, or none was asked for when it came */
+    bool restricted;      /* there is something that it may not do (acl.h) */
+    uint16_t listener;    /* which of the server's listeners it came by */
+    uint32_t load_window; /* of the server's load in which it last sent something */
 
     struct buffer input;   /* received, not yet parsed away; empty for most */
     size_t input_position; /* where in input the next request begins */

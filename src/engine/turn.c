@@ -163,7 +163,7 @@ static bool gather(struct server *server, struct session *session) {
     session->bytes_in += (uint64_t)size;
     if (unlikely(session->flags & SESSION_PRIMARY))
         server->statistics.replicated_in += (uint64_t)size;
-    if (session->active_ms < server->load.begun_us / 1000) server->load.sessions++;
+    load_heard(&server->load, &session->load_window);
     session->active_ms = server->monotonic_ms;
     if (filling) {
         request_parser_filled(&session->parser, (size_t)size);

@@ -89,7 +89,7 @@ static void dispose(void *context, void (*free_it)(void *), void *what, size_t s
     *disposal = (struct disposal){free_it, what, size, server};
     server->disposals++;
     server->disposing_bytes += size;
-    io_submit(server->io, IO_LANE_FREE, dispose_work, dispose_done, disposal);
+    io_submit(server->io, IO_LANE_DISPOSE, dispose_work, dispose_done, disposal);
 }
 
 /* ---- time ---- */

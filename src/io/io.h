@@ -65,8 +65,8 @@ struct io_listen_unix {
     int backlog;
 };
 
-/* What runs on a worker. It may use the file calls and clocks of its io, and connect_tcp (a name may
- * have to be looked up), and nothing else that is not its own. */
+/* What runs on a worker. It may use the file calls and clocks of its io, and connect_tcp (a name
+ * may have to be looked up), and nothing else that is not its own. */
 typedef void io_work(void *context);
 /* Asked by the engine. */
 typedef bool io_work_over(const void *context);
@@ -167,7 +167,18 @@ struct io_operations {
     void (*close_io)(struct io *);                            /* finishes work first */
 };
 
-enum { IO_LANE_FREE, IO_LANE_SAVE, IO_LANE_SYNC, IO_LANE_LOAD, IO_LANE_OTHER, IO_LANE_COUNT };
+enum {
+    IO_LANE_FREE,
+    IO_LANE_SYNC,
+    IO_LANE_LOAD,
+    /* Patient lanes, for long work that nobody waits for: it yields to everyone else's where there
+     * are too few processors. */
+    IO_LANE_SAVE,
+    IO_LANE_TRANSFER,
+    IO_LANE_DISPOSE,
+    IO_LANE_COUNT,
+    IO_LANE_PATIENT = IO_LANE_SAVE, /* the first of them */
+};
 
 struct io {
     const struct io_operations *operations;

@@ -184,6 +184,7 @@ struct io *io_real_open(int workers, char *error, size_t error_size) {
         memory_free(real);
         return NULL;
     }
-    real_workers_open(&real->workers, workers);
+    real_workers_open(&real->io, workers);
+    real_schedule_owner();
     return &real->io;
 }

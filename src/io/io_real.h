@@ -49,18 +49,27 @@ struct real_queue {
     struct real_job *first, *last;
 };
 
+/* Threads for some of the lanes. */
+struct real_crew {
+    struct io *io;
+    uint32_t lane_begin, lane_end;
+    uint32_t lane_next;       /* where the next look for work begins, for fairness */
+    pthread_cond_t submitted; /* one of them may have something to do */
+    pthread_t threads[REAL_WORKERS_MAX];
+    int queued; /* jobs in its lanes, not yet taken by a thread */
+    int started, idle, limit;
+};
+
+enum { REAL_CREW_PROMPT, REAL_CREW_PATIENT, REAL_CREW_COUNT };
+
 struct real_workers {
     pthread_mutex_t mutex;    /* guards all below but `outstanding` */
-    pthread_cond_t submitted; /* a worker may have something to do */
     pthread_cond_t completed; /* finish_work may have something to do */
     bool is_awaited;          /* by finish_work */
     struct real_queue lanes[IO_LANE_COUNT];
     bool lane_is_running[IO_LANE_COUNT]; /* never for IO_LANE_FREE */
-    uint32_t lane_next;                  /* where the next look for work begins, for fairness */
     struct real_queue finished;          /* their `done` has not run */
-    pthread_t threads[REAL_WORKERS_MAX];
-    int queued; /* jobs in lanes, not yet taken by a worker */
-    int started, idle, limit;
+    struct real_crew crews[REAL_CREW_COUNT];
     bool stopping;
     atomic_bool has_finished; /* `finished` is not empty; readable without the mutex */
     uint64_t outstanding;     /* submitted, `done` not run; the owner's alone */
@@ -125,7 +134,8 @@ int real_make_directory(struct io *io, const char *path, uint32_t mode);
 int real_list(struct io *io, const char *path, void (*each)(void *, const char *name),
               void *context);
 
-void real_workers_open(struct real_workers *workers, int limit);
+/* `limit`: threads for the lanes that are not patient; those have one each. */
+void real_workers_open(struct io *io, int limit);
 /* Finishes what was submitted, then ends the threads. */
 void real_workers_close(struct io *io);
 void real_submit(struct io *io, uint32_t lane, io_work *work, io_work *done, void *context);
@@ -136,6 +146,9 @@ bool real_run_done(struct io *io);
 static inline bool real_has_done(struct real *real) {
     return atomic_load_explicit(&real->workers.has_finished, memory_order_acquire);
 }
+
+void real_schedule_owner(void);
+void real_schedule_worker(bool is_patient);
 
 void real_process_status(struct io *io, struct io_process_status *out);
 void real_catch_signals(struct io *io);

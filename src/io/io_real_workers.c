@@ -2,9 +2,11 @@
  *
  *   submit ──> lanes ──> a worker runs `work` ──> finished ──> wait (owner's thread) runs `done`
  *
- * A lane's work runs in order, one at a time; that of IO_LANE_FREE side by side. Threads start when
- * work has no idle one to go to, up to the limit, and stay. They take no signals but those of their
- * own crashes. Must never run `done` on a worker, nor hold the mutex while anything runs. */
+ * A lane's work runs in order, one at a time; that of IO_LANE_FREE side by side. Two crews of
+ * threads serve the lanes, so that patient work, which yields, never holds up other work. Threads
+ * start when work has no idle one to go to, up to the crew's limit, and stay. They take no signals
+ * but those of their own crashes. Must never run `done` on a worker, nor hold the mutex while
+ * anything runs. */
 #include "base/invariant.h"
 #include "base/memory.h"
 #include "io/io_real.h"
@@ -29,24 +31,39 @@ static struct real_job *queue_pop(struct real_queue *queue) {
     return job;
 }
 
-void real_workers_open(struct real_workers *workers, int limit) {
+void real_workers_open(struct io *io, int limit) {
+    struct real_workers *workers = &real_of(io)->workers;
     pthread_mutex_init(&workers->mutex, NULL);
-    pthread_cond_init(&workers->submitted, NULL);
     pthread_cond_init(&workers->completed, NULL);
     atomic_init(&workers->has_finished, false);
-    workers->limit = limit;
+    struct real_crew *prompt = &workers->crews[REAL_CREW_PROMPT];
+    struct real_crew *patient = &workers->crews[REAL_CREW_PATIENT];
+    *prompt = (struct real_crew){.io = io, .lane_end = IO_LANE_PATIENT, .limit = limit};
+    *patient = (struct real_crew){.io = io,
+                                  .lane_begin = IO_LANE_PATIENT,
+                                  .lane_end = IO_LANE_COUNT,
+                                  .limit = IO_LANE_COUNT - IO_LANE_PATIENT};
+    for (int i = 0; i < REAL_CREW_COUNT; i++) {
+        workers->crews[i].lane_next = workers->crews[i].lane_begin;
+        pthread_cond_init(&workers->crews[i].submitted, NULL);
+    }
 }
 
-/* The next work that may run now, or NULL. The mutex is held. */
-static struct real_job *take_job(struct real_workers *workers) {
-    for (uint32_t i = 0; i < IO_LANE_COUNT; i++) {
-        uint32_t lane = (workers->lane_next + i) % IO_LANE_COUNT;
+static struct real_crew *crew_of(struct real_workers *workers, uint32_t lane) {
+    return &workers->crews[lane >= IO_LANE_PATIENT ? REAL_CREW_PATIENT : REAL_CREW_PROMPT];
+}
+
+/* The next work of its lanes that may run now, or NULL. The mutex is held. */
+static struct real_job *take_job(struct real_workers *workers, struct real_crew *crew) {
+    uint32_t count = crew->lane_end - crew->lane_begin;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t lane = crew->lane_begin + (crew->lane_next - crew->lane_begin + i) % count;
         if (workers->lane_is_running[lane]) continue;
         struct real_job *job = queue_pop(&workers->lanes[lane]);
         if (job == NULL) continue;
         if (lane != IO_LANE_FREE) workers->lane_is_running[lane] = true;
-        workers->queued--;
-        workers->lane_next = lane + 1;
+        crew->queued--;
+        crew->lane_next = lane + 1;
         return job;
     }
     return NULL;
@@ -72,20 +89,21 @@ static void run_job(struct io *io, struct real_job *job, const struct memory_met
 }
 
 static void *worker_main(void *argument) {
-    struct io *io = argument;
-    struct real_workers *workers = &real_of(io)->workers;
+    struct real_crew *crew = argument;
+    struct real_workers *workers = &real_of(crew->io)->workers;
     const struct memory_meter meter = memory_meter();
+    real_schedule_worker(crew == &workers->crews[REAL_CREW_PATIENT]);
     pthread_mutex_lock(&workers->mutex);
     for (;;) {
-        struct real_job *job = take_job(workers);
+        struct real_job *job = take_job(workers, crew);
         if (job != NULL) {
-            run_job(io, job, &meter);
+            run_job(crew->io, job, &meter);
             continue;
         }
         if (workers->stopping) break;
-        workers->idle++;
-        pthread_cond_wait(&workers->submitted, &workers->mutex);
-        workers->idle--;
+        crew->idle++;
+        pthread_cond_wait(&crew->submitted, &workers->mutex);
+        crew->idle--;
     }
     pthread_mutex_unlock(&workers->mutex);
     return NULL;
@@ -102,19 +120,19 @@ static void block_signals(sigset_t *before) {
 }
 
 /* The mutex is held. Says whether there is a thread now that will look for work. */
-static bool start_thread(struct io *io) {
-    struct real_workers *workers = &real_of(io)->workers;
-    if (workers->started == workers->limit) return true;
+static bool start_thread(struct real_crew *crew) {
+    if (crew->started == crew->limit) return true;
     sigset_t before;
     block_signals(&before);
-    pthread_t *thread = &workers->threads[workers->started];
-    int result = pthread_create(thread, NULL, worker_main, io);
+    pthread_t *thread = &crew->threads[crew->started];
+    int result = pthread_create(thread, NULL, worker_main, crew);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (result != 0) return workers->started > 0;
+    if (result != 0) return crew->started > 0;
     char name[16];
-    snprintf(name, sizeof(name), "worker-%d", workers->started);
+    snprintf(name, sizeof(name), crew->lane_begin == IO_LANE_PATIENT ? "patient-%d" : "worker-%d",
+             crew->started);
     pthread_setname_np(*thread, name);
-    workers->started++;
+    crew->started++;
     return true;
 }
 
@@ -127,11 +145,12 @@ void real_submit(struct io *io, uint32_t lane, io_work *work, io_work *done, voi
     workers->outstanding++;
     pthread_mutex_lock(&workers->mutex);
     queue_push(&workers->lanes[lane], job);
-    workers->queued++;
+    struct real_crew *crew = crew_of(workers, lane);
+    crew->queued++;
     /* An idle thread may have been called already, for what waits beside this. */
-    bool will_run = workers->queued <= workers->idle || start_thread(io);
-    if (!will_run) run_job(io, take_job(workers), NULL);
-    pthread_cond_signal(&workers->submitted);
+    bool will_run = crew->queued <= crew->idle || start_thread(crew);
+    if (!will_run) run_job(io, take_job(workers, crew), NULL);
+    pthread_cond_signal(&crew->submitted);
     pthread_mutex_unlock(&workers->mutex);
 }
 
@@ -187,11 +206,15 @@ void real_workers_close(struct io *io) {
     real_finish_work(io);
     pthread_mutex_lock(&workers->mutex);
     workers->stopping = true;
-    pthread_cond_broadcast(&workers->submitted);
+    for (int i = 0; i < REAL_CREW_COUNT; i++)
+        pthread_cond_broadcast(&workers->crews[i].submitted);
     pthread_mutex_unlock(&workers->mutex);
-    for (int i = 0; i < workers->started; i++)
-        pthread_join(workers->threads[i], NULL);
+    for (int i = 0; i < REAL_CREW_COUNT; i++) {
+        struct real_crew *crew = &workers->crews[i];
+        for (int j = 0; j < crew->started; j++)
+            pthread_join(crew->threads[j], NULL);
+        pthread_cond_destroy(&crew->submitted);
+    }
     pthread_cond_destroy(&workers->completed);
-    pthread_cond_destroy(&workers->submitted);
     pthread_mutex_destroy(&workers->mutex);
 }

@@ -63,7 +63,7 @@ static void keep_done(void *context) {
 /* Once nobody writes any more. */
 static void let_go(struct receive *receive) {
     if (receive->keeps)
-        io_submit(receive->server->io, IO_LANE_OTHER, keep_work, keep_done, receive);
+        io_submit(receive->server->io, IO_LANE_TRANSFER, keep_work, keep_done, receive);
     else
         free_receive(receive);
 }
@@ -89,7 +89,7 @@ static void write_later(struct receive *receive) {
     buffer_append(&receive->filling, receive->writing.data + receive->writing.size, kept);
     if (receive->writing.size == 0) return;
     receive->is_writing = true;
-    io_submit(receive->server->io, IO_LANE_OTHER, write_work, write_done, receive);
+    io_submit(receive->server->io, IO_LANE_TRANSFER, write_work, write_done, receive);
 }
 
 static bool parse_head(struct receive *receive, struct bytes head) {

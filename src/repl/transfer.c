@@ -213,7 +213,7 @@ static void begin_phase(struct transfer *transfer, bool by_file, bool libraries_
 
 static void submit(struct transfer *transfer) {
     transfer->is_working = true;
-    io_submit(transfer->server->io, IO_LANE_OTHER, work, done, transfer);
+    io_submit(transfer->server->io, IO_LANE_TRANSFER, work, done, transfer);
 }
 
 /* The dataset as it is now, for all that wait and can take it this way. */

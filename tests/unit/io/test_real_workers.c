@@ -112,11 +112,11 @@ static void test_wait_runs_done(void **state) {
     struct io_event events[4];
     for (int i = 0; i < 20; i++) {
         bool done = false;
-        io_submit(io, IO_LANE_OTHER, short_work, note_done, &done);
+        io_submit(io, IO_LANE_TRANSFER, short_work, note_done, &done);
         while (!done)
             assert_int_equal(io_wait(io, events, 4, -1), 0);
     }
-    io_submit(io, IO_LANE_OTHER, short_work, NULL, NULL);
+    io_submit(io, IO_LANE_TRANSFER, short_work, NULL, NULL);
     io_close(io); /* finishes what was submitted */
 }
 

@@ -1,0 +1,47 @@
+/* io_real_scheduling.c: whom the system runs first when there are fewer processors than threads.
+ *
+ * The owner's thread is mostly asleep and must run at once when something came: it asks for short
+ * slices, and whoever asks for a shorter one than another who is running takes its place when it
+ * wakes (Linux 6.12 and later; elsewhere it changes nothing). Workers of patient lanes yield to it,
+ * and to everyone, by being nice. All of it is a wish: where the system or whoever started us has
+ * said otherwise, it stays as it is. */
+#include "io/io_real.h"
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    OWNER_SLICE_NS = 500000, /* shorter ones were not better, and cost the others more switches */
+    PATIENT_NICE = 5,        /* a third of the others' share */
+    NICE_MAX = 19,
+    POLICY_NORMAL = 0,
+};
+
+/* The kernel's struct sched_attr in its first version; sched.h has it since glibc 2.41, and
+ * linux/sched/types.h cannot stand beside the older ones. Source: sched_setattr(2). */
+struct attributes {
+    uint32_t size, sched_policy;
+    uint64_t sched_flags;
+    int32_t sched_nice;
+    uint32_t sched_priority;
+    uint64_t sched_runtime, sched_deadline, sched_period; /* nanoseconds */
+};
+
+/* Of the calling thread. A slice of 0 is the system's own choice. */
+static void set_scheduling(uint64_t slice_ns, int nicer) {
+    struct attributes attributes;
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
+    if (attributes.sched_policy != POLICY_NORMAL) return;
+    attributes.size = sizeof attributes;
+    attributes.sched_runtime = slice_ns;
+    attributes.sched_nice += nicer;
+    if (attributes.sched_nice > NICE_MAX) attributes.sched_nice = NICE_MAX;
+    syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
+void real_schedule_owner(void) {
+    set_scheduling(OWNER_SLICE_NS, 0);
+}
+
+void real_schedule_worker(bool is_patient) {
+    set_scheduling(0, is_patient ? PATIENT_NICE : 0);
+}

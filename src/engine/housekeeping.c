@@ -201,11 +201,20 @@ void housekeeping_begin(struct server *server) {
     server->housekeeping_due_us = server->monotonic_us;
 }
 
+/* While it loads it does nothing but compute, and answers only that it loads. */
+static void choose_promptness(struct server *server) {
+    bool is_prompt = !server->loading;
+    if (is_prompt == server->is_prompt) return;
+    server->is_prompt = is_prompt;
+    server->io->operations->set_prompt(server->io, is_prompt);
+}
+
 void housekeeping(struct server *server) {
     bool due = server->monotonic_us >= server->housekeeping_due_us;
     if (server->shutdown_wanted) check_shutdown(server);
     if (due) {
         housekeeping_set_clock(server);
+        choose_promptness(server);
         check_shutdown(server);
         check_sessions(server);
         tracking_limit(server);

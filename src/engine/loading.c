@@ -19,8 +19,9 @@
 #include <stdio.h>
 
 enum {
-    SLICE_US = 2000,         /* of a turn */
-    STEP_BYTES = 256 * 1024, /* between two looks at the clock */
+    SLICE_US = 2000,        /* of a turn */
+    ASIDE_SLICE_US = 500,   /* while another dataset is being served */
+    STEP_BYTES = 32 * 1024, /* between two looks at the clock */
     STEP_COMMANDS = 200,
 };
 
@@ -626,7 +627,8 @@ static void end_replacement(struct loading *loading, bool good) {
 
 void loading_step(struct server *server) {
     struct loading *loading = server->loading ? server->loading : server->aside;
-    int64_t end_us = io_monotonic_us(server->io) + SLICE_US;
+    int64_t slice_us = server->loading ? SLICE_US : ASIDE_SLICE_US;
+    int64_t end_us = io_monotonic_us(server->io) + slice_us;
     enum state state;
     do
         state = step(loading);

@@ -1,6 +1,7 @@
 /* files.c: see files.h. */
 #include "io/files.h"
 
+#include "base/memory.h"
 #include <errno.h>
 #include <stdio.h>
 
@@ -35,6 +36,22 @@ int io_read_file(struct io *io, const char *path, uint64_t size_max, struct buff
     } while (got > 0);
     files->close(io, file);
     return got < 0 ? (int)got : 0;
+}
+
+struct closing {
+    struct io *io;
+    io_file file;
+};
+
+static void close_work(void *context) {
+    struct closing *closing = context;
+    closing->io->operations->close(closing->io, closing->file);
+}
+
+void io_close_later(struct io *io, io_file file) {
+    struct closing *closing = memory_alloc(sizeof *closing);
+    *closing = (struct closing){io, file};
+    io_submit(io, IO_LANE_DISPOSE, close_work, memory_free, closing);
 }
 
 void io_folder(struct io *io, char *folder, size_t size) {

@@ -10,6 +10,8 @@ int io_write_all(struct io *io, io_file file, struct bytes bytes);
 /* Behind what `out` has; -EISDIR for a directory, -EFBIG when there are more than `size_max` bytes.
  * What was read before an error stays in `out`. */
 int io_read_file(struct io *io, const char *path, uint64_t size_max, struct buffer *out);
+/* By a worker: the last close of a large file that has no name any more frees all of it. */
+void io_close_later(struct io *io, io_file file);
 /* The present directory, or "." where nobody knows it. */
 void io_folder(struct io *io, char *folder, size_t size);
 

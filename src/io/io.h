@@ -163,6 +163,9 @@ struct io_operations {
      */
     void (*catch_signals)(struct io *);
     int (*take_signal)(struct io *);
+    /* Whether the owner's thread is to run before others as soon as something comes, as one that
+     * sleeps most of the time may ask, and one that computes for long must not. At first not. */
+    void (*set_prompt)(struct io *, bool is_prompt);
     int64_t (*raise_file_limit)(struct io *, int64_t wanted); /* returns what is allowed now */
     void (*close_io)(struct io *);                            /* finishes work first */
 };

@@ -160,6 +160,7 @@ static const struct io_operations real_operations = {
     .process_status = real_process_status,
     .catch_signals = real_catch_signals,
     .take_signal = real_take_signal,
+    .set_prompt = real_set_prompt,
     .raise_file_limit = real_raise_file_limit,
     .close_io = real_close_io,
 };
@@ -185,6 +186,5 @@ struct io *io_real_open(int workers, char *error, size_t error_size) {
         return NULL;
     }
     real_workers_open(&real->io, workers);
-    real_schedule_owner();
     return &real->io;
 }

@@ -147,7 +147,7 @@ static inline bool real_has_done(struct real *real) {
     return atomic_load_explicit(&real->workers.has_finished, memory_order_acquire);
 }
 
-void real_schedule_owner(void);
+void real_set_prompt(struct io *io, bool is_prompt);
 void real_schedule_worker(bool is_patient);
 
 void real_process_status(struct io *io, struct io_process_status *out);

@@ -1,10 +1,10 @@
 /* io_real_scheduling.c: whom the system runs first when there are fewer processors than threads.
  *
- * The owner's thread is mostly asleep and must run at once when something came: it asks for short
- * slices, and whoever asks for a shorter one than another who is running takes its place when it
- * wakes (Linux 6.12 and later; elsewhere it changes nothing). Workers of patient lanes yield to it,
- * and to everyone, by being nice. All of it is a wish: where the system or whoever started us has
- * said otherwise, it stays as it is. */
+ * The owner's thread asks, where it is mostly asleep and must run at once when something came, for
+ * short slices, and whoever asks for a shorter one than another who is running takes its place when
+ * it wakes (Linux 6.12 and later; elsewhere it changes nothing). Workers of patient lanes yield to
+ * it, and to everyone, by being nice. All of it is a wish: where the system or whoever started us
+ * has said otherwise, it stays as it is. */
 #include "io/io_real.h"
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,8 +38,9 @@ static void set_scheduling(uint64_t slice_ns, int nicer) {
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-void real_schedule_owner(void) {
-    set_scheduling(OWNER_SLICE_NS, 0);
+void real_set_prompt(struct io *io, bool is_prompt) {
+    (void)io;
+    set_scheduling(is_prompt ? OWNER_SLICE_NS : 0, 0);
 }
 
 void real_schedule_worker(bool is_patient) {

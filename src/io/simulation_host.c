@@ -165,6 +165,10 @@ static int take_signal(struct io *io) {
     return signal_number;
 }
 
+static void set_prompt(struct io *io, bool is_prompt) {
+    (void)io, (void)is_prompt;
+}
+
 static int64_t raise_file_limit(struct io *io, int64_t wanted) {
     int64_t limit = host_of(io)->socket_limit;
     return wanted > limit ? limit : wanted > 0 ? wanted : 0;
@@ -196,6 +200,7 @@ static struct io_operations make_operations(void) {
         .process_status = process_status,
         .catch_signals = catch_signals,
         .take_signal = take_signal,
+        .set_prompt = set_prompt,
         .raise_file_limit = raise_file_limit,
         .close_io = close_io,
     };

@@ -99,7 +99,11 @@ static bool take_library(struct rdb_load *load, struct rdb_batch *batch) {
     return false;
 }
 
-static void presize(struct database *db, uint64_t keys) {
+/* Where another dataset is being served meanwhile a large table grows, which takes longer and
+ * stalls nobody. */
+static void presize(const struct rdb_load *load, struct database *db, uint64_t keys) {
+    bool is_aside = load->options.databases != load->options.keyspace->databases;
+    if (is_aside && keys > RDB_LOAD_PRESIZE_ASIDE) keys = RDB_LOAD_PRESIZE_ASIDE;
     if (database_count(db) == 0) table_presize(&db->store->table, (size_t)keys);
 }
 
@@ -111,7 +115,7 @@ static enum rdb_load_state settle(struct rdb_load *load, struct rdb_batch *batch
     switch (batch->end) {
     case RDB_BATCH_GOES_ON: break;
     case RDB_BATCH_RESIZE:
-        presize(&load->options.databases[batch->database], batch->announced);
+        presize(load, &load->options.databases[batch->database], batch->announced);
         break;
     case RDB_BATCH_LIBRARY: return take_library(load, batch) ? RDB_LOAD_MORE : RDB_LOAD_FAILED;
     case RDB_BATCH_LAST: return RDB_LOAD_DONE;

@@ -14,8 +14,9 @@
 #include "rdb/writer.h"
 
 enum {
-    RDB_LOAD_PIECE = 1024 * 1024, /* bytes read at once */
-    RDB_LOAD_BATCHES = 8,         /* that a worker reads ahead */
+    RDB_LOAD_PIECE = 1024 * 1024,    /* bytes read at once */
+    RDB_LOAD_PRESIZE_ASIDE = 100000, /* keys, at most, that room is made for in one step */
+    RDB_LOAD_BATCHES = 8,            /* that a worker reads ahead */
 };
 
 /* RDB_LOAD_WAITS: there will be more to do once the worker is done with something. */

@@ -32,22 +32,28 @@ static void write_work(void *context) {
         io_write_all(receive->server->io, receive->file, buffer_bytes(&receive->writing));
 }
 
-static void keep_work(void *context) {
-    struct receive *receive = context;
+static int keep(struct receive *receive) {
     struct io *io = receive->server->io;
     const struct io_operations *files = io->operations;
     int error = files->sync(io, receive->file, false);
     if (error >= 0) error = files->rename(io, receive->path, receive->kept);
     if (error >= 0) error = files->sync_directory(io, receive->folder);
-    receive->error = error < 0 ? error : 0;
+    return error < 0 ? error : 0;
+}
+
+/* Taking away a large file takes a while, too. */
+static void end_work(void *context) {
+    struct receive *receive = context;
+    struct io *io = receive->server->io;
+    if (receive->keeps) receive->error = keep(receive);
+    if (receive->file >= 0) io->operations->close(io, receive->file);
+    if (!receive->keeps || receive->error < 0) io->operations->remove(io, receive->path);
 }
 
 /* ---- the engine's part ---- */
 
-static void free_receive(struct receive *receive) {
-    struct io *io = receive->server->io;
-    if (receive->file >= 0) io->operations->close(io, receive->file);
-    if (!receive->keeps || receive->error < 0) io->operations->remove(io, receive->path);
+static void end_done(void *context) {
+    struct receive *receive = context;
     if (receive->keeps && receive->error < 0)
         log_warning(receive->server->log, "Can't keep the dataset as %s: %s", receive->kept,
                     strerror(-receive->error));
@@ -56,16 +62,9 @@ static void free_receive(struct receive *receive) {
     memory_free(receive);
 }
 
-static void keep_done(void *context) {
-    free_receive(context);
-}
-
 /* Once nobody writes any more. */
 static void let_go(struct receive *receive) {
-    if (receive->keeps)
-        io_submit(receive->server->io, IO_LANE_TRANSFER, keep_work, keep_done, receive);
-    else
-        free_receive(receive);
+    io_submit(receive->server->io, IO_LANE_TRANSFER, end_work, end_done, receive);
 }
 
 static void write_done(void *context) {

@@ -126,7 +126,7 @@ static void close_transfer(struct transfer *transfer) {
         output_unshare(transfer->blocks[i]);
     memory_free(transfer->blocks);
     if (transfer->phase == WRITES) rdb_writer_close(&transfer->writer);
-    if (transfer->file >= 0) server->io->operations->close(server->io, transfer->file);
+    if (transfer->file >= 0) io_close_later(server->io, transfer->file);
     if (transfer->view) {
         view_close(&server->keyspace, transfer->view);
         server->drain_unfinished = true;

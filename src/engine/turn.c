@@ -208,7 +208,9 @@ static void parse(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
     struct request_limits limits = {
         server->config->proto_max_bulk_len, session_is_authenticated(session),
-        .asks = server->limit.is_set && !turn->interrupted && !(session->flags & SESSION_PRIMARY)};
+        /* Who has asked before asks again, though the limit may have gone: it stands in a line. */
+        .asks = session->room || (server->limit.is_set && !turn->interrupted &&
+                                  !(session->flags & SESSION_PRIMARY))};
     /* What comes behind AUTH is judged by other limits. */
     uint32_t share = limits.authenticated ? TURN_SHARE : 1;
     session->flags &= ~(uint32_t)SESSION_MORE;

@@ -49,11 +49,14 @@ all: build
 build:
 ifeq ($(PGO),true)
 	@test -f build/profile || $(MAKE) --no-print-directory profile
+else
+	@rm -f build/profile; test ! -f build/build.ninja || $(MESON) configure build -Db_pgo=off
 endif
 	$(call build,build,$(release_options))
 
-# What is built without a profile works the same.
+# What is built without a profile works the same. Whoever stops in the middle begins anew.
 profile:
+	@rm -f build/profile
 	$(call build,build,$(release_options) -Db_pgo=generate)
 	@$(MESON) configure build -Db_pgo=generate
 	@$(NINJA) -C build
@@ -64,6 +67,7 @@ profile:
 	    echo "There is no profile: building without" >&2; \
 	    $(MESON) configure build -Db_pgo=off; echo none >build/profile; \
 	fi
+	@$(NINJA) -C build
 
 run: packages
 	@$(MAKE) --no-print-directory build

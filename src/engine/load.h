@@ -33,7 +33,7 @@ static inline void load_heard(struct load *load, uint32_t *last) {
     *last = load->window;
 }
 
-/* A turn begins, and the one before took so long. */
+/* A turn is over at that moment, monotonic, and took so long. */
 void load_turned(struct load *load, int64_t now_us, int64_t took_us);
 
 #endif

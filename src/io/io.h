@@ -190,8 +190,9 @@ struct io {
     /* what the world keeps follows, in the struct that embeds this one */
 };
 
-/* The operating system's world. `workers`: how many threads may run work, 1 to 64; they start when
- * first needed. NULL and a message in `error` when the system refuses. */
+/* The operating system's world. `workers`: how many threads may run work, 1 to 64, besides one for
+ * each patient lane; they start when first needed. NULL and a message in `error` when the system
+ * refuses. */
 struct io *io_real_open(int workers, char *error, size_t error_size);
 
 /* The calls, by name. */

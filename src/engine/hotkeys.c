@@ -90,7 +90,7 @@ void hotkeys_start(struct server *server, const struct hotkeys_options *options)
     server->io->operations->process_status(server->io, &process);
     hotkeys->is_active = hotkeys->is_there = true;
     hotkeys->random = server_random(server) | 1; /* never 0 */
-    hotkeys->output_before[0] = UINT64_MAX; /* the command that begins it is not counted */
+    hotkeys->output_before[0] = UINT64_MAX;      /* the command that begins it is not counted */
     hotkeys->report = (struct hotkeys_report){
         .options = *options,
         .begun_ms = server->now_ms,

@@ -140,7 +140,7 @@ struct server {
     uint64_t disposals, disposed;         /* given to workers to free: under way, and in all */
     size_t disposing_bytes;               /* of those under way, nearly */
     uint64_t housekeeping_count;
-    bool is_prompt; /* its thread has asked to run before others (io.h) */
+    bool is_prompt;          /* its thread has asked to run before others (io.h) */
     uint32_t sweep_database; /* which the active expiry looks at next */
     bool sweep_unfinished;   /* something due was left for the next turn */
     bool sweep_again;        /* a hash was left with fields that are due: once more round */

@@ -17,6 +17,17 @@ int io_write_all(struct io *io, io_file file, struct bytes bytes) {
     return 0;
 }
 
+int io_write_all_at(struct io *io, io_file file, struct bytes bytes, uint64_t offset) {
+    while (bytes.size > 0) {
+        int64_t written = io->operations->write_at(io, file, bytes.data, bytes.size, offset);
+        if (written < 0) return (int)written;
+        if (written == 0) return -EIO;
+        offset += (uint64_t)written;
+        bytes = bytes_make(bytes.data + written, bytes.size - (size_t)written);
+    }
+    return 0;
+}
+
 int io_read_file(struct io *io, const char *path, uint64_t size_max, struct buffer *out) {
     const struct io_operations *files = io->operations;
     struct io_file_status status;

@@ -7,6 +7,7 @@
 
 /* 0 or a negative errno. */
 int io_write_all(struct io *io, io_file file, struct bytes bytes);
+int io_write_all_at(struct io *io, io_file file, struct bytes bytes, uint64_t offset);
 /* Behind what `out` has; -EISDIR for a directory, -EFBIG when there are more than `size_max` bytes.
  * What was read before an error stays in `out`. */
 int io_read_file(struct io *io, const char *path, uint64_t size_max, struct buffer *out);

@@ -133,12 +133,11 @@ struct io_operations {
     int64_t (*read)(struct io *, io_file, void *into, size_t size);
     int64_t (*read_at)(struct io *, io_file, void *into, size_t size, uint64_t offset);
     int64_t (*write)(struct io *, io_file, const void *from, size_t size);
+    /* Not for files that were opened with IO_APPEND. */
+    int64_t (*write_at)(struct io *, io_file, const void *from, size_t size, uint64_t offset);
     int (*sync)(struct io *, io_file, bool data_only);
     int (*sync_directory)(struct io *, const char *path);
     int (*truncate)(struct io *, io_file, uint64_t size);
-    /* Room on the disk for the bytes from `offset` on, although the file does not grow: what is
-     * appended then reaches the disk sooner. Truncating gives the room back. */
-    int (*reserve)(struct io *, io_file, uint64_t offset, uint64_t size);
     int (*status)(struct io *, const char *path, struct io_file_status *);
     int (*rename)(struct io *, const char *from, const char *to);
     int (*remove)(struct io *, const char *path); /* a file */
@@ -172,14 +171,17 @@ struct io_operations {
 
 enum {
     IO_LANE_FREE,
-    IO_LANE_SYNC,
     IO_LANE_LOAD,
+    /* An urgent lane, for work that hardly computes and must go on as soon as the disk has
+     * answered. */
+    IO_LANE_SYNC,
     /* Patient lanes, for long work that nobody waits for: it yields to everyone else's where there
      * are too few processors. */
     IO_LANE_SAVE,
     IO_LANE_TRANSFER,
     IO_LANE_DISPOSE,
     IO_LANE_COUNT,
+    IO_LANE_URGENT = IO_LANE_SYNC,  /* the first of them */
     IO_LANE_PATIENT = IO_LANE_SAVE, /* the first of them */
 };
 
@@ -191,8 +193,8 @@ struct io {
 };
 
 /* The operating system's world. `workers`: how many threads may run work, 1 to 64, besides one for
- * each patient lane; they start when first needed. NULL and a message in `error` when the system
- * refuses. */
+ * each urgent or patient lane; they start when first needed. NULL and a message in `error` when the
+ * system refuses. */
 struct io *io_real_open(int workers, char *error, size_t error_size);
 
 /* The calls, by name. */

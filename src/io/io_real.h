@@ -52,6 +52,7 @@ struct real_queue {
 /* Threads for some of the lanes. */
 struct real_crew {
     struct io *io;
+    const char *name; /* of its threads, with their numbers behind */
     uint32_t lane_begin, lane_end;
     uint32_t lane_next;       /* where the next look for work begins, for fairness */
     pthread_cond_t submitted; /* one of them may have something to do */
@@ -60,7 +61,7 @@ struct real_crew {
     int started, idle, limit;
 };
 
-enum { REAL_CREW_PROMPT, REAL_CREW_PATIENT, REAL_CREW_COUNT };
+enum { REAL_CREW_PROMPT, REAL_CREW_URGENT, REAL_CREW_PATIENT, REAL_CREW_COUNT };
 
 struct real_workers {
     pthread_mutex_t mutex;    /* guards all below but `outstanding` */
@@ -123,10 +124,10 @@ void real_close(struct io *io, io_file file);
 int64_t real_read(struct io *io, io_file file, void *into, size_t size);
 int64_t real_read_at(struct io *io, io_file file, void *into, size_t size, uint64_t offset);
 int64_t real_write(struct io *io, io_file file, const void *from, size_t size);
+int64_t real_write_at(struct io *io, io_file file, const void *from, size_t size, uint64_t offset);
 int real_sync(struct io *io, io_file file, bool data_only);
 int real_sync_directory(struct io *io, const char *path);
 int real_truncate(struct io *io, io_file file, uint64_t size);
-int real_reserve(struct io *io, io_file file, uint64_t offset, uint64_t size);
 int real_status(struct io *io, const char *path, struct io_file_status *out);
 int real_rename(struct io *io, const char *from, const char *to);
 int real_remove(struct io *io, const char *path);
@@ -148,7 +149,8 @@ static inline bool real_has_done(struct real *real) {
 }
 
 void real_set_prompt(struct io *io, bool is_prompt);
-void real_schedule_worker(bool is_patient);
+/* The calling thread, of the crew REAL_CREW_... */
+void real_schedule_worker(int crew);
 
 void real_process_status(struct io *io, struct io_process_status *out);
 void real_catch_signals(struct io *io);

@@ -89,6 +89,15 @@ int64_t real_write(struct io *io, io_file file, const void *from, size_t size) {
     }
 }
 
+int64_t real_write_at(struct io *io, io_file file, const void *from, size_t size, uint64_t offset) {
+    (void)io;
+    for (;;) {
+        ssize_t written = pwrite(file, from, size, (off_t)offset);
+        if (written >= 0) return written;
+        if (errno != EINTR) return -errno;
+    }
+}
+
 int real_sync(struct io *io, io_file file, bool data_only) {
     (void)io;
     int result;
@@ -111,15 +120,6 @@ int real_truncate(struct io *io, io_file file, uint64_t size) {
     int result;
     do {
         result = ftruncate(file, (off_t)size);
-    } while (result < 0 && errno == EINTR);
-    return result < 0 ? -errno : 0;
-}
-
-int real_reserve(struct io *io, io_file file, uint64_t offset, uint64_t size) {
-    (void)io;
-    int result;
-    do {
-        result = fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size);
     } while (result < 0 && errno == EINTR);
     return result < 0 ? -errno : 0;
 }

@@ -2,11 +2,11 @@
  *
  *   submit ──> lanes ──> a worker runs `work` ──> finished ──> wait (owner's thread) runs `done`
  *
- * A lane's work runs in order, one at a time; that of IO_LANE_FREE side by side. Two crews of
- * threads serve the lanes, so that patient work, which yields, never holds up other work. Threads
- * start when work has no idle one to go to, up to the crew's limit, and stay. They take no signals
- * but those of their own crashes. Must never run `done` on a worker, nor hold the mutex while
- * anything runs. */
+ * A lane's work runs in order, one at a time; that of IO_LANE_FREE side by side. Three crews of
+ * threads serve the lanes, so that patient work, which yields, never holds up other work, and
+ * urgent work is held up by none. Threads start when work has no idle one to go to, up to the
+ * crew's limit, and stay. They take no signals but those of their own crashes. Must never run
+ * `done` on a worker, nor hold the mutex while anything runs. */
 #include "base/invariant.h"
 #include "base/memory.h"
 #include "io/io_real.h"
@@ -36,13 +36,20 @@ void real_workers_open(struct io *io, int limit) {
     pthread_mutex_init(&workers->mutex, NULL);
     pthread_cond_init(&workers->completed, NULL);
     atomic_init(&workers->has_finished, false);
-    struct real_crew *prompt = &workers->crews[REAL_CREW_PROMPT];
-    struct real_crew *patient = &workers->crews[REAL_CREW_PATIENT];
-    *prompt = (struct real_crew){.io = io, .lane_end = IO_LANE_PATIENT, .limit = limit};
-    *patient = (struct real_crew){.io = io,
-                                  .lane_begin = IO_LANE_PATIENT,
-                                  .lane_end = IO_LANE_COUNT,
-                                  .limit = IO_LANE_COUNT - IO_LANE_PATIENT};
+    workers->crews[REAL_CREW_PROMPT] =
+        (struct real_crew){.io = io, .name = "worker", .lane_end = IO_LANE_URGENT, .limit = limit};
+    workers->crews[REAL_CREW_URGENT] =
+        (struct real_crew){.io = io,
+                           .name = "urgent",
+                           .lane_begin = IO_LANE_URGENT,
+                           .lane_end = IO_LANE_PATIENT,
+                           .limit = IO_LANE_PATIENT - IO_LANE_URGENT};
+    workers->crews[REAL_CREW_PATIENT] =
+        (struct real_crew){.io = io,
+                           .name = "patient",
+                           .lane_begin = IO_LANE_PATIENT,
+                           .lane_end = IO_LANE_COUNT,
+                           .limit = IO_LANE_COUNT - IO_LANE_PATIENT};
     for (int i = 0; i < REAL_CREW_COUNT; i++) {
         workers->crews[i].lane_next = workers->crews[i].lane_begin;
         pthread_cond_init(&workers->crews[i].submitted, NULL);
@@ -50,7 +57,9 @@ void real_workers_open(struct io *io, int limit) {
 }
 
 static struct real_crew *crew_of(struct real_workers *workers, uint32_t lane) {
-    return &workers->crews[lane >= IO_LANE_PATIENT ? REAL_CREW_PATIENT : REAL_CREW_PROMPT];
+    return &workers->crews[lane >= IO_LANE_PATIENT  ? REAL_CREW_PATIENT
+                           : lane >= IO_LANE_URGENT ? REAL_CREW_URGENT
+                                                    : REAL_CREW_PROMPT];
 }
 
 /* The next work of its lanes that may run now, or NULL. The mutex is held. */
@@ -92,7 +101,7 @@ static void *worker_main(void *argument) {
     struct real_crew *crew = argument;
     struct real_workers *workers = &real_of(crew->io)->workers;
     const struct memory_meter meter = memory_meter();
-    real_schedule_worker(crew == &workers->crews[REAL_CREW_PATIENT]);
+    real_schedule_worker((int)(crew - workers->crews));
     pthread_mutex_lock(&workers->mutex);
     for (;;) {
         struct real_job *job = take_job(workers, crew);
@@ -129,8 +138,7 @@ static bool start_thread(struct real_crew *crew) {
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (result != 0) return crew->started > 0;
     char name[16];
-    snprintf(name, sizeof(name), crew->lane_begin == IO_LANE_PATIENT ? "patient-%d" : "worker-%d",
-             crew->started);
+    snprintf(name, sizeof(name), "%s-%d", crew->name, crew->started);
     pthread_setname_np(*thread, name);
     crew->started++;
     return true;

@@ -176,25 +176,50 @@ static size_t room_for(const struct simulated_disk *disk, size_t size) {
     return room < size ? (size_t)room : size;
 }
 
+/* A part of a file that is there is written on a full disk, too. */
+static int64_t put_bytes(struct simulated_host *host, struct simulated_file *file, uint64_t offset,
+                         struct bytes bytes) {
+    struct simulated_disk *disk = &host->disk;
+    struct simulated_inode *inode = file->inode;
+    uint64_t grows =
+        offset + bytes.size > inode->content.size ? offset + bytes.size - inode->content.size : 0;
+    uint64_t inside = grows < bytes.size ? bytes.size - grows : 0;
+    if (grows > 0) bytes.size = (size_t)inside + room_for(disk, bytes.size - (size_t)inside);
+    if (bytes.size == 0) return -ENOSPC;
+    if (bytes.size > 1 && simulated_chance(host->simulation, disk->faults.partial_write))
+        bytes.size = 1 + simulation_random_below(host->simulation, bytes.size);
+    simulated_inode_write(inode, offset, bytes);
+    touch(host, inode);
+    simulated_trace(host->simulation, 'w', host->index, bytes.size);
+    return (int64_t)bytes.size;
+}
+
+/* The open file, in `file`, for a call that writes; or a negative errno. */
+static int begin_write(struct simulated_host *host, io_file number, struct simulated_file **file) {
+    int result = begin_call(host, host->disk.faults.write_error);
+    if (result < 0) return result;
+    *file = find_file(host, number);
+    return *file == NULL || !((*file)->flags & IO_WRITE) ? -EBADF : 0;
+}
+
 static int64_t write_file(struct io *io, io_file number, const void *from, size_t size) {
     struct simulated_host *host = host_of(io);
-    struct simulated_disk *disk = &host->disk;
-    int result = begin_call(host, disk->faults.write_error);
-    if (result < 0) return result;
-    struct simulated_file *file = find_file(host, number);
-    if (file == NULL || !(file->flags & IO_WRITE)) return -EBADF;
-    if (size == 0) return 0;
-    struct simulated_inode *inode = file->inode;
-    uint64_t offset = file->flags & IO_APPEND ? inode->content.size : file->offset;
-    size = room_for(disk, size);
-    if (size == 0) return -ENOSPC;
-    if (size > 1 && simulated_chance(host->simulation, disk->faults.partial_write))
-        size = 1 + simulation_random_below(host->simulation, size);
-    simulated_inode_write(inode, offset, bytes_make(from, size));
-    file->offset = offset + size;
-    touch(host, inode);
-    simulated_trace(host->simulation, 'w', host->index, size);
-    return (int64_t)size;
+    struct simulated_file *file;
+    int64_t result = begin_write(host, number, &file);
+    if (result < 0 || size == 0) return result;
+    uint64_t offset = file->flags & IO_APPEND ? file->inode->content.size : file->offset;
+    result = put_bytes(host, file, offset, bytes_make(from, size));
+    if (result > 0) file->offset = offset + (uint64_t)result;
+    return result;
+}
+
+static int64_t write_at(struct io *io, io_file number, const void *from, size_t size,
+                        uint64_t offset) {
+    struct simulated_host *host = host_of(io);
+    struct simulated_file *file;
+    int64_t result = begin_write(host, number, &file);
+    if (result < 0 || size == 0) return result;
+    return put_bytes(host, file, offset, bytes_make(from, size));
 }
 
 static int begin_sync(struct simulated_host *host) {
@@ -238,16 +263,6 @@ static int truncate_file(struct io *io, io_file number, uint64_t size) {
     if (file == NULL || !(file->flags & IO_WRITE)) return -EBADF;
     truncate_inode(host, file->inode, size);
     return 0;
-}
-
-/* The simulated disk is full by chance alone. */
-static int reserve(struct io *io, io_file number, uint64_t offset, uint64_t size) {
-    struct simulated_host *host = host_of(io);
-    (void)offset, (void)size;
-    int result = begin_call(host, host->disk.faults.write_error);
-    if (result < 0) return result;
-    struct simulated_file *file = find_file(host, number);
-    return file == NULL || !(file->flags & IO_WRITE) ? -EBADF : 0;
 }
 
 static int status(struct io *io, const char *path, struct io_file_status *out) {
@@ -346,10 +361,10 @@ void simulated_file_operations(struct io_operations *operations) {
     operations->read = read_file;
     operations->read_at = read_at;
     operations->write = write_file;
+    operations->write_at = write_at;
     operations->sync = sync_file;
     operations->sync_directory = sync_directory;
     operations->truncate = truncate_file;
-    operations->reserve = reserve;
     operations->status = status;
     operations->rename = rename_file;
     operations->remove = remove_file;

@@ -34,16 +34,26 @@ struct aof_job {
     char *opens;           /* begin the increment of this name first; NULL: go on. Owned */
     char *manifest;        /* what the manifest says from now on; NULL: as before. Owned */
     size_t manifest_size;
+    /* Decided when it is first tried: from then on its bytes in the file are what they are, also
+     * when it is written again, since the redo file may have them. */
+    bool is_tried;
+    bool stamps;          /* says the time as aof-timestamp-enabled wants it */
     uint64_t safe;        /* bytes of the file that are on disk for sure */
     struct aof_disk from; /* with `recovers`: take everything behind this back first */
     bool recovers;
     bool syncs;
-    bool reserves; /* room for more than its own bytes */
+    bool redoes;   /* rather in the redo file */
+    bool prepares; /* the redo file, for those that follow */
+    bool renews;   /* the redo file: the folder is another */
     bool closes;
-    bool opened;  /* result: the new increment is there, the one before complete */
-    bool is_gone; /* result: the file is not there under its name */
-    bool stated;  /* result: files are removed and the manifest says what it shall */
-    int error;    /* result: 0 or an errno */
+    uint64_t sequence; /* of the file */
+    bool completed;    /* result: the increment before is synced */
+    bool opened;       /* result: the new increment is there, too */
+    bool redone;       /* result: its bytes are in the redo file, and the file is not synced */
+    bool prepared;     /* result: the redo file has begun anew */
+    bool is_gone;      /* result: the file is not there under its name */
+    bool stated;       /* result: files are removed and the manifest says what it shall */
+    int error;         /* result: 0 or an errno */
 };
 
 /* ---- files ---- */
@@ -111,6 +121,39 @@ static bool read_file(const struct aof *aof, const char *path, uint64_t size_max
     return false;
 }
 
+static const struct manifest_file *last_increment(const struct manifest *manifest) {
+    const struct manifest_file *last = NULL;
+    for (size_t i = 0; i < manifest->count; i++)
+        if (manifest->files[i].type == MANIFEST_INCREMENT) last = &manifest->files[i];
+    return last;
+}
+
+/* What a failure of power kept from the last file, and the redo file has. */
+static bool redo(struct aof *aof, char *error, size_t error_size) {
+    const struct manifest_file *last = last_increment(&aof->manifest);
+    struct redo_outcome outcome;
+    struct buffer path = {0};
+    if (!last) return true;
+    aof_path(aof, last->name, &path);
+    int result = redo_apply(&aof->redo, last->sequence, path.data, true, &outcome);
+    if (result == 0 && outcome.is_continued) {
+        log_warning(aof->log,
+                    "%s goes on otherwise than its redo file, %s: another server has written "
+                    "there since. The redo file is set aside.",
+                    path.data, aof->redo.path);
+        result = redo_set_aside(&aof->redo);
+    } else if (result == 0 && outcome.missing > 0) {
+        log_notice(aof->log,
+                   "%s lacked %llu bytes, as a failure of power may leave it, or had them wrong: "
+                   "its redo file had them",
+                   path.data, (unsigned long long)outcome.missing);
+    }
+    if (result < 0)
+        snprintf(error, error_size, "%s, or its redo file: %s", path.data, strerror(-result));
+    buffer_release(&path);
+    return result == 0;
+}
+
 bool aof_read_manifest(struct aof *aof, char *error, size_t error_size) {
     struct buffer name = {0}, path = {0}, text = {0};
     struct io_file_status status;
@@ -129,7 +172,7 @@ bool aof_read_manifest(struct aof *aof, char *error, size_t error_size) {
     buffer_release(&name);
     buffer_release(&path);
     buffer_release(&text);
-    return good;
+    return good && redo(aof, error, error_size);
 }
 
 static uint64_t size_of(const struct aof *aof, const char *name) {
@@ -148,7 +191,7 @@ static int write_counted(struct aof *aof, struct bytes bytes) {
     return -io_write_all(aof->io, aof->disk.file, bytes);
 }
 
-static int write_announced(struct aof *aof, const struct aof_job *job) {
+static void put_announced(const struct aof_job *job, struct buffer *out) {
     struct bytes bytes = buffer_bytes(&job->bytes);
     struct annotation annotation = {
         .offset = job->end - bytes.size,
@@ -158,35 +201,49 @@ static int write_announced(struct aof *aof, const struct aof_job *job) {
         .safe = job->safe,
     };
     memcpy(annotation.id, job->id, sizeof annotation.id);
-    struct buffer line = {0};
-    annotation_format(&annotation, &line);
-    /* One call is cheaper than two, unless there is much to copy for it. */
-    bool is_small = bytes.size <= COPIED_MAX;
-    if (is_small) buffer_append(&line, bytes.data, bytes.size);
-    int error = write_counted(aof, buffer_bytes(&line));
-    buffer_release(&line);
-    return error || is_small ? error : write_counted(aof, bytes);
+    annotation_format(&annotation, out);
 }
 
 /* "#TS:1763712000": what aof-timestamp-enabled means in Redis. */
-static int write_timestamp(struct aof *aof, const struct aof_job *job) {
-    char text[64];
-    if (!aof->timestamps || aof->disk.stamped_s == job->time_ms / SECOND_MS) return 0;
+static void put_timestamp(struct aof *aof, const struct aof_job *job, struct buffer *out) {
+    if (!job->stamps || aof->disk.stamped_s == job->time_ms / SECOND_MS) return;
     aof->disk.stamped_s = job->time_ms / SECOND_MS;
-    int size = snprintf(text, sizeof text, "#TS:%lld\r\n", (long long)aof->disk.stamped_s);
-    return write_counted(aof, bytes_make(text, (size_t)size));
+    buffer_append_format(out, "#TS:%lld\r\n", (long long)aof->disk.stamped_s);
 }
 
 /* What a stream that is another server's has said before this file: it is no part of the stream, so
  * no stretch announces it. */
-static int write_selection(struct aof *aof, int64_t database) {
+static void put_selection(int64_t database, struct buffer *out) {
     char digits[NUMBER_I64_TEXT_MAX];
     struct bytes words[] = {BYTES("SELECT"),
                             bytes_make(digits, number_format_i64(digits, database))};
-    struct buffer text = {0};
-    request_encode(&text, words, 2);
-    int error = write_counted(aof, buffer_bytes(&text));
-    buffer_release(&text);
+    request_encode(out, words, 2);
+}
+
+/* What the job has, behind room for a record's header in `text`, but for large bytes: one call is
+ * cheaper than two, unless there is much to copy for it. */
+static int write_job(struct aof *aof, const struct aof_job *job, struct buffer *text) {
+    bool has_bytes = job->bytes.size > 0, is_small = job->bytes.size <= COPIED_MAX;
+    buffer_reserve(text, REDO_HEADER_SIZE);
+    text->size = REDO_HEADER_SIZE;
+    if (job->database >= 0) put_selection(job->database, text);
+    if (has_bytes) put_timestamp(aof, job, text);
+    if (has_bytes || job->announces) put_announced(job, text);
+    if (has_bytes && is_small) buffer_append(text, job->bytes.data, job->bytes.size);
+    int error = write_counted(
+        aof, bytes_make(text->data + REDO_HEADER_SIZE, text->size - REDO_HEADER_SIZE));
+    return error || is_small ? error : write_counted(aof, buffer_bytes(&job->bytes));
+}
+
+/* Get it on disk, in the one place or the other. */
+static int make_safe(struct aof *aof, struct aof_job *job, struct buffer *text) {
+    uint64_t size = text->size - REDO_HEADER_SIZE;
+    if (job->redoes && redo_has_room(&aof->redo, size)) {
+        job->redone = redo_write(&aof->redo, job->sequence, aof->disk.size - size, text) == 0;
+        if (job->redone) return 0;
+    }
+    int error = -aof->io->operations->sync(aof->io, aof->disk.file, true);
+    if (!error && job->prepares) job->prepared = redo_begin(&aof->redo) == 0;
     return error;
 }
 
@@ -243,11 +300,13 @@ static int open_increment(struct aof *aof, struct aof_job *job) {
     io_file file = create_increment(aof, job->opens);
     int error = file < 0 ? -file : 0;
     if (!error && aof->disk.file != IO_NONE) error = -files->sync(aof->io, aof->disk.file, true);
+    job->completed = !error;
     if (!error) error = -files->sync(aof->io, file, false);
     if (!error) error = state(aof, job);
     if (error && file >= 0) files->close(aof->io, file);
     if (!error) {
         if (aof->disk.file != IO_NONE) files->close(aof->io, aof->disk.file);
+        if (job->renews) redo_remove(&aof->redo);
         aof->disk = (struct aof_disk){.file = file};
         job->safe = 0;
         job->opened = true;
@@ -257,20 +316,8 @@ static int open_increment(struct aof *aof, struct aof_job *job) {
 
 static int recover(struct aof *aof, const struct aof_job *job) {
     int error = -aof->io->operations->truncate(aof->io, aof->disk.file, job->from.size);
-    if (!error) {
-        aof->disk = job->from;
-        aof->disk.reserved = 0;
-    }
+    if (!error) aof->disk = job->from;
     return error;
-}
-
-/* An fsync that has no room to note takes less. Where there is none to be had, writing says so. */
-static void reserve(struct aof *aof, const struct aof_job *job) {
-    uint64_t end = aof->disk.size + job->bytes.size + ANNOTATION_SIZE_MAX;
-    if (end <= aof->disk.reserved) return;
-    aof->disk.reserved = end + AOF_RESERVE;
-    aof->io->operations->reserve(aof->io, aof->disk.file, aof->disk.size,
-                                 aof->disk.reserved - aof->disk.size);
 }
 
 /* Is the file there under its name? Asked once a second, and when something has failed before. */
@@ -293,16 +340,12 @@ static int work_on(struct aof *aof, struct aof_job *job) {
         error = open_increment(aof, job);
     else if (!error && (job->manifest || job->removes.size > 0))
         error = state(aof, job);
-    bool has_bytes = job->bytes.size > 0;
-    if (!error && has_bytes && job->reserves) reserve(aof, job);
-    if (!error && job->database >= 0) error = write_selection(aof, job->database);
-    if (!error && has_bytes) error = write_timestamp(aof, job);
-    if (!error && (has_bytes || job->announces)) error = write_announced(aof, job);
-    if (!error && job->syncs) error = -aof->io->operations->sync(aof->io, aof->disk.file, true);
+    struct buffer text = {0};
+    if (!error) error = write_job(aof, job, &text);
+    if (!error && job->syncs) error = make_safe(aof, job, &text);
+    buffer_release(&text);
     if (!error && job->closes) {
-        /* Not of an increment that another one follows: retention goes by when it last changed. */
-        if (aof->disk.reserved > aof->disk.size)
-            aof->io->operations->truncate(aof->io, aof->disk.file, aof->disk.size);
+        redo_remove(&aof->redo);
         aof->io->operations->close(aof->io, aof->disk.file);
         aof->disk.file = IO_NONE;
     }
@@ -373,6 +416,7 @@ static void fail(struct aof *aof, struct aof_job *job) {
     aof->error = job->error;
     aof->is_gone = job->is_gone;
     aof->recovers = true;
+    aof->is_covered = false;
     /* All that is not surely on disk waits again, in its order. */
     *end_of(&aof->kept) = job;
     *end_of(&aof->kept) = aof->first;
@@ -388,41 +432,57 @@ static int64_t oldest_us(const struct aof *aof) {
     return 0;
 }
 
+/* What the job has is where the policy wants it. */
+static void promise(struct aof *aof, const struct aof_job *job, int64_t now_us) {
+    /* Less than before when it is written again behind a failure. */
+    uint64_t more = job->end > aof->synced_offset ? job->end - aof->synced_offset : 0;
+    if (aof->policy == AOF_ALWAYS)
+        gathering_begin(&aof->gathering, aof->submitted_us, now_us, more, aof->appended - job->end,
+                        aof->appended);
+    aof->synced_offset += more;
+    if (job->syncs && job->end > aof->safe_offset) aof->safe_offset = job->end;
+    if (job->syncs && aof->disk.size > aof->safe_size) aof->safe_size = aof->disk.size;
+    if (job->redone) aof->redo_offset = job->end;
+    aof->waiting_since_us = oldest_us(aof);
+    /* What came while the disk was busy has waited long, too: it goes on waiting for its own. */
+    aof->lags =
+        aof->lags && aof->waiting_since_us != 0 && now_us - aof->waiting_since_us >= AOF_LAG_US;
+}
+
 static void succeed(struct aof *aof, struct aof_job *job, int64_t now_us) {
     if (aof->error) log_notice(aof->log, "The AOF file can be written again");
     aof->error = 0;
     aof->is_gone = false;
     aof->written = job->end;
     aof->file_size = aof->disk.size;
-    if (!job->syncs && aof->policy != AOF_NO) {
+    bool awaits_sync = !job->syncs && aof->policy != AOF_NO;
+    if (!awaits_sync) promise(aof, job, now_us);
+    if (awaits_sync || job->redone) {
+        aof->is_covered = job->redone;
         *end_of(&aof->kept) = job;
         return;
     }
     free_jobs(&aof->kept);
     aof->synced = aof->disk;
-    if (aof->policy == AOF_ALWAYS)
-        gathering_begin(&aof->gathering, aof->submitted_us, now_us, job->end - aof->synced_offset,
-                        aof->appended - job->end, aof->appended);
-    if (job->syncs) {
-        aof->safe_size = aof->disk.size;
-        aof->safe_offset = job->end;
-    }
-    aof->synced_offset = job->end;
     aof->synced_us = now_us;
-    aof->waiting_since_us = oldest_us(aof);
-    /* What came while the disk was busy has waited long, too: it goes on waiting for its own. */
-    aof->lags =
-        aof->lags && aof->waiting_since_us != 0 && now_us - aof->waiting_since_us >= AOF_LAG_US;
+    aof->is_covered = job->prepared;
+    if (job->prepares && !job->prepared) aof->prepare_us = now_us + AOF_RETRY_US;
     job_free(job);
 }
 
 /* Whatever else became of the job: what was written before it is on disk, and is not to be written
  * again; what comes from now on goes into the new file. */
 static void pass_opening(struct aof *aof, struct aof_job *job) {
+    if (job->completed) {
+        free_jobs(&aof->kept);
+        aof->synced = aof->disk;
+        aof->is_covered = job->completed = false;
+    }
     if (!job->opened) return;
-    free_jobs(&aof->kept);
     aof->synced = (struct aof_disk){.file = aof->disk.file};
     aof->safe_size = 0;
+    aof->is_covered = false;
+    aof->sequence = job->sequence;
     memory_free(aof->file_name);
     aof->file_name = job->opens;
     job->opens = NULL;
@@ -457,16 +517,30 @@ static void done(void *context) {
     move_horizon(aof);
 }
 
-static bool wants_sync(const struct aof *aof, int64_t now_us) {
-    if (aof->policy == AOF_ALWAYS) return true;
-    return aof->policy == AOF_EVERYSEC && now_us - aof->synced_us >= AOF_SYNC_US;
+static bool sync_is_due(const struct aof *aof, int64_t now_us) {
+    return aof->policy != AOF_NO && now_us - aof->synced_us >= AOF_SYNC_US;
+}
+
+/* Behind a failure all that the redo file promises is written again before any of it is synced. */
+static bool wants_sync(const struct aof *aof, const struct aof_job *job, int64_t now_us) {
+    if (aof->policy == AOF_ALWAYS) return job->end >= aof->redo_offset;
+    return sync_is_due(aof, now_us);
+}
+
+/* Is it rather for the redo file? Now and then the file itself is synced. */
+static bool wants_redo(const struct aof *aof, const struct aof_job *job, int64_t now_us) {
+    return aof->policy == AOF_ALWAYS && aof->is_covered && !aof->recovers && !job->closes &&
+           !job->opens && !job->manifest && job->bytes.size > 0 && job->bytes.size <= COPIED_MAX &&
+           !sync_is_due(aof, now_us);
 }
 
 /* Is there anything to do for the worker, and is it time? */
 static bool is_due(const struct aof *aof, int64_t now_us) {
     if (aof->running) return false;
     if (aof->error && now_us < aof->retry_us) return false;
-    if (!aof->first) return aof->kept && wants_sync(aof, now_us);
+    if (!aof->first)
+        return aof->kept &&
+               (sync_is_due(aof, now_us) || (aof->policy == AOF_ALWAYS && !aof->is_covered));
     if (aof->first != aof->last || aof->first->manifest || aof->first->removes.size > 0 ||
         aof->first->closes)
         return true;
@@ -494,11 +568,20 @@ void aof_step(struct aof *aof, int64_t now_us) {
     aof->first = job->next;
     if (!aof->first) aof->last = NULL;
     job->next = NULL;
-    job->syncs = job->closes || wants_sync(aof, now_us);
-    job->reserves = aof->policy == AOF_ALWAYS;
+    job->syncs = job->closes || wants_sync(aof, job, now_us);
+    job->redoes = job->syncs && wants_redo(aof, job, now_us);
+    job->prepares = aof->policy == AOF_ALWAYS && !job->closes && job->end >= aof->redo_offset &&
+                    now_us >= aof->prepare_us;
+    job->redone = job->prepared = false;
+    job->renews = job->opens && aof->is_gone;
+    if (!job->opens) job->sequence = aof->sequence;
     job->recovers = aof->recovers;
     job->from = aof->synced;
-    job->safe = aof->safe_size;
+    if (!job->is_tried) {
+        job->is_tried = true;
+        job->stamps = aof->timestamps;
+        job->safe = aof->safe_size;
+    }
     aof->recovers = false;
     aof->running = job;
     aof->submitted_us = now_us;
@@ -514,6 +597,7 @@ int64_t aof_due_us(const struct aof *aof) {
     if (aof->first && (aof->first != aof->last || aof->first->manifest)) return 0;
     if (aof->first && aof->policy == AOF_ALWAYS) return aof->gathering.until_us;
     if (aof->first) return aof->submitted_us + AOF_GATHER_US;
+    if (aof->kept && aof->policy == AOF_ALWAYS && !aof->is_covered) return 0;
     if (aof->kept) return aof->synced_us + AOF_SYNC_US;
     return INT64_MAX;
 }
@@ -527,7 +611,7 @@ static void consume(void *context, uint64_t offset, struct bytes bytes) {
         job && job->bytes.size > 0 &&
         (job->bytes.size >= AOF_STRETCH_MAX || job->time_ms / SECOND_MS != time_ms / SECOND_MS);
     bool is_other = job && memcmp(job->id, aof->id, ANNOTATION_ID_SIZE) != 0;
-    if (!job || job->closes || is_full || is_other) job = add_job(aof);
+    if (!job || job->is_tried || job->closes || is_full || is_other) job = add_job(aof);
     job->time_ms = time_ms;
     if (job->bytes.size == 0) job->since_us = io_monotonic_us(aof->io);
     if (aof->waiting_since_us == 0) aof->waiting_since_us = job->since_us;
@@ -555,6 +639,7 @@ void aof_init(struct aof *aof, const struct aof_options *options) {
         .context = options->context,
     };
     memcpy(aof->id, options->id, ANNOTATION_ID_SIZE);
+    redo_init(&aof->redo, aof->io, aof->directory, aof->name);
 }
 
 void aof_release(struct aof *aof) {
@@ -563,6 +648,7 @@ void aof_release(struct aof *aof) {
     free_jobs(&aof->first);
     free_jobs(&aof->kept);
     manifest_release(&aof->manifest);
+    redo_release(&aof->redo);
     memory_free(aof->file_name);
     memory_free(aof->parent);
     memory_free(aof->directory);
@@ -576,13 +662,6 @@ static void add_sizes(struct aof *aof, const char *last) {
         if (file->type != MANIFEST_HISTORY && strcmp(file->name, last) != 0)
             aof->others_size += size_of(aof, file->name);
     }
-}
-
-static const struct manifest_file *last_increment(const struct manifest *manifest) {
-    const struct manifest_file *last = NULL;
-    for (size_t i = 0; i < manifest->count; i++)
-        if (manifest->files[i].type == MANIFEST_INCREMENT) last = &manifest->files[i];
-    return last;
 }
 
 static int start(struct aof *aof, bool anew, int64_t now_us) {
@@ -608,6 +687,7 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     /* What an earlier process wrote, and was killed before it was on disk, is relied on from now,
      * as is the manifest that was read; and that nothing is in a new file. */
     result = file < 0 ? file : files->sync(aof->io, file, false);
+    if (result >= 0) result = redo_remove(&aof->redo);
     if (result >= 0) result = files->sync_directory(aof->io, aof->directory);
     if (result >= 0 && is_new && !anew) result = aof_write_manifest(aof, &wanted);
     if (result < 0) {
@@ -620,6 +700,8 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     add_sizes(aof, last->name);
     memory_free(aof->file_name);
     aof->file_name = memory_copy_text(last->name);
+    aof->sequence = last->sequence;
+    aof->is_covered = false;
     journal_add_reader(aof->journal, consume, aof);
     aof->disk = (struct aof_disk){.file = file, .size = status.size};
     aof->synced = aof->disk;
@@ -773,6 +855,7 @@ void aof_roll(struct aof *aof) {
         manifest_add_increment(&aof->manifest, aof->name, (int64_t)aof->appended);
     struct aof_job *job = add_statement(aof);
     job->opens = memory_copy_text(file->name);
+    job->sequence = file->sequence;
     if (aof->journal->follows) job->database = aof->journal->database;
     aof->others_size += aof->file_size;
     aof->file_size = 0;
@@ -790,6 +873,7 @@ void aof_set_policy(struct aof *aof, enum aof_policy policy) {
     if (policy == AOF_NO && !aof->running && !aof->recovers) {
         free_jobs(&aof->kept);
         aof->synced = aof->disk;
+        aof->is_covered = false;
     }
     if (promises) { /* also of what nobody has synced so far */
         aof->synced_offset = aof->safe_offset;

@@ -8,7 +8,8 @@
  * goes to a worker in one job: write, then fsync when the policy asks for it. Turns that commit
  * meanwhile gather for the next job, so that one fsync serves them all, and the engine waits for
  * none. With `always` the next job may wait a moment for those whom the last one has answered
- * (gathering.h).
+ * (gathering.h), and what a job has reaches the disk in the redo file first (redo.h); the log's own
+ * fsync follows within a second or so.
  *
  * The horizon. With `always` it is what is on disk. With `everysec` it is open, until bytes have
  * waited for the disk for two seconds: then those who write wait for theirs. With `no` it is open.
@@ -28,6 +29,7 @@
 #include "journal/gathering.h"
 #include "journal/journal.h"
 #include "journal/manifest.h"
+#include "journal/redo.h"
 
 enum aof_policy { AOF_NO, AOF_EVERYSEC, AOF_ALWAYS };
 
@@ -36,7 +38,6 @@ enum {
     AOF_GATHER_US = 1000,        /* least time between jobs, but with `always` */
     AOF_GATHER_MAX = 256 * 1024, /* bytes that do not wait for it */
     AOF_SYNC_US = 1000000,       /* everysec */
-    AOF_RESERVE = 1 << 20,       /* with `always`, bytes of the file to make room for at a time */
     AOF_LAG_US = 2000000,        /* longest wait for the disk that is not passed on to writers */
     AOF_RETRY_US = 1000000,
 };
@@ -47,7 +48,6 @@ struct aof_job;
 struct aof_disk {
     io_file file;
     uint64_t size;
-    uint64_t reserved; /* there is room until there, as far as is known */
     int64_t stamped_s; /* the last aof-timestamp-enabled line's time */
     int64_t seen_s;    /* when it was last found under its name */
 };
@@ -65,19 +65,24 @@ struct aof {
     struct manifest manifest;     /* as it will be once all jobs are done */
     char *file_name;              /* of the file that is open */
     struct aof_disk disk;         /* as of the last job that ended */
-    struct aof_disk synced;       /* as of the last fsync: where a failed job begins again */
+    struct aof_disk synced;       /* as of its last fsync: where a failed job begins again */
+    struct redo redo;             /* the worker's while a job is under way */
+    bool is_covered;              /* what is not synced of the file is in `redo` */
+    uint64_t redo_offset;         /* the journal's, up to which `redo` promises */
+    uint64_t sequence;            /* of the file that is open */
     uint64_t safe_size;           /* bytes of the last increment that are on disk for sure */
     uint64_t file_size;           /* of the last increment, as far as written */
     uint64_t others_size;         /* of base and the increments before */
     struct aof_job *first, *last; /* waiting; the last one is being filled */
     struct aof_job *running;
-    struct aof_job *kept;                      /* written and not yet synced, oldest first */
+    struct aof_job *kept;                      /* written, the file not yet synced, oldest first */
     uint64_t appended, written, synced_offset; /* of the journal; the last: as far as promised */
     uint64_t safe_offset;                      /* before it all is on disk for sure */
     int64_t waiting_since_us; /* the oldest byte that is not on disk is so old; 0: none */
     int64_t submitted_us, synced_us;
     struct gathering gathering; /* with `always` */
     int64_t retry_us;           /* when to try again what failed */
+    int64_t prepare_us;         /* when to begin the redo file at the earliest */
     int error;                  /* errno of the last try; 0: it was good */
     bool is_gone;     /* the file was removed, or its folder: nobody would find what is written */
     bool recovers;    /* the next job takes back what is behind `synced` */
@@ -107,7 +112,8 @@ void aof_init(struct aof *aof, const struct aof_options *options);
  * unless aof_stop's last job wrote it. */
 void aof_release(struct aof *aof);
 
-/* Read the manifest; an empty one when there is none. False, and why in `error`. */
+/* Read the manifest; an empty one when there is none. What a failure of power kept from the last
+ * file, and the redo file has, is put there. False, and why in `error`. */
 bool aof_read_manifest(struct aof *aof, char *error, size_t error_size);
 /* Replace the manifest's file by what `manifest` says, safely. 0 or a negative errno. */
 int aof_write_manifest(const struct aof *aof, const struct manifest *manifest);

@@ -4,7 +4,8 @@
 enum {
     WEIGHT = 8, /* of the past against the last, in what is so "as a rule" */
     PATIENCE_US_MAX = 4000,
-    PERCENT = 88, /* of those who may come are enough: some think longer, or have gone */
+    ALL = 88,  /* percent of those who may come: some think longer, or have gone */
+    HALF = 50, /* of all, where there are two groups */
 };
 
 static void learn(int64_t *rule_us, int64_t last_us) {
@@ -19,7 +20,6 @@ static void learn_return(struct gathering *gathering, int64_t now_us) {
 }
 
 static int64_t patience_us(const struct gathering *gathering) {
-    if (gathering->sync_us <= gathering->return_us) return 0;
     return gathering->sync_us < PATIENCE_US_MAX ? gathering->sync_us : PATIENCE_US_MAX;
 }
 
@@ -31,9 +31,10 @@ void gathering_begin(struct gathering *gathering, int64_t submitted_us, int64_t 
     gathering->answered_us = now_us;
     gathering->answered = answered;
     gathering->expected = answered + waiting;
-    gathering->mark = appended + answered * PERCENT / 100;
+    gathering->mark = appended + answered * ALL / 100;
     gathering->until_us = now_us + patience_us(gathering);
-    gathering->size = gathering->expected * PERCENT / 100;
+    unsigned percent = gathering->sync_us > gathering->return_us ? ALL : HALF;
+    gathering->size = gathering->expected * percent / 100;
 }
 
 void gathering_take(struct gathering *gathering, int64_t now_us, uint64_t appended) {

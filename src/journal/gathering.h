@@ -9,8 +9,8 @@
  *
  * Clients that wait for their replies come back in a moment. One fsync for all of them is better
  * when an fsync takes longer than their coming back; when it is the shorter of the two, they come
- * back while the other group's is under way, and the disk should not be kept waiting. Both times
- * are measured, and nobody waits longer than an fsync takes.
+ * back while the other group's is under way. Then the groups should be equal: a small one's fsync
+ * keeps a large one waiting. Both times are measured, and nobody waits longer than an fsync takes.
  *
  * Times in microseconds, amounts in bytes of the stream. Owns nothing, calls nobody. */
 #ifndef REDSTART_JOURNAL_GATHERING_H

@@ -4,6 +4,8 @@ import os
 import random
 import shutil
 import signal
+import struct
+import subprocess
 import threading
 import time
 
@@ -24,7 +26,8 @@ def folder_of(server):
 
 
 def files(server):
-    return sorted(name for name in os.listdir(folder_of(server)) if not name.startswith("temp-"))
+    names = os.listdir(folder_of(server))
+    return sorted(name for name in names if not name.startswith("temp-") and not name.endswith(".redo"))
 
 
 def manifest(server):
@@ -395,10 +398,117 @@ def small(start, **options):
     return server
 
 
+def redo_of(server):
+    return folder_of(server) / "appendonly.aof.redo"
+
+
+def covered(server):
+    """Of the last file, what the redo file has of it: from where, and up to where."""
+    data = redo_of(server).read_bytes()
+    begin = end = first = None
+    at = 0
+    while data[at : at + 8] == b"RSREDO1\n":
+        generation, _, position, size = struct.unpack_from("<QQQQ", data, at + 8)
+        if first is None:
+            first, begin, end = generation, position, position
+        if generation != first or position != end:
+            break
+        end += size
+        at += 48 + size
+    return begin, end
+
+
+def power_failure(server, size):
+    """As one leaves it: so much of what the last file got since it was synced never reached the disk."""
+    kill(server)
+    path = increment(server)
+    begin, end = covered(server)
+    assert end == path.stat().st_size
+    assert begin <= end - size
+    os.truncate(path, end - size)
+
+
+def promised(start, count=200):
+    """A server with `always`, and acknowledged writes that its log has not been synced for."""
+    server = start(**ON)
+    connection = server.connect()
+    connection.call("SET", "first", "1")
+    for i in range(count):
+        connection.call("RPUSH", "list", i)
+    return server, connection
+
+
+@pytest.mark.parametrize("lost", [1, 100, 5000])
+def test_redo_file_has_what_power_failure_took(start, lost):
+    server, connection = promised(start)
+    expected = digest(connection)
+    assert redo_of(server).exists()
+    power_failure(server, lost)
+    checked = subprocess.run(
+        [harness.ours_command()[0], "check", "aof", folder_of(server)], capture_output=True, text=True, check=False
+    ).stdout
+    assert f"has {lost} bytes that the last file lacks" in checked
+    other = again(start, server)
+    assert digest(other.connect()) == expected
+    assert f"lacked {lost} bytes, as a failure of power may leave it" in other.log()
+    assert "Truncated" not in other.log()
+
+
+def test_redo_file_goes_at_the_end(start):
+    server, connection = promised(start)
+    connection.send(harness.encode("SHUTDOWN"))
+    assert server.wait() == 0
+    assert not redo_of(server).exists()
+
+
+def test_redo_file_is_full_and_begins_anew(start):
+    server, connection = promised(start, 10)
+    value = "x" * 1000
+    for i in range(3000):
+        connection.call("SET", f"key:{i}", value)
+    expected = digest(connection)
+    assert redo_of(server).stat().st_size == 1 << 20
+    while covered(server)[1] != increment(server).stat().st_size:
+        connection.call("SET", "more", value)  # the last one was for the log itself
+        expected = digest(connection)
+    power_failure(server, 500)
+    assert digest(again(start, server).connect()) == expected
+
+
+def test_redo_file_of_a_log_that_another_server_went_on_with(start):
+    server, _ = promised(start)
+    power_failure(server, 5000)
+    path = increment(server)
+    good = path.read_bytes().rindex(b"#RS:")
+    os.truncate(path, good)
+    with open(path, "ab") as log:
+        for i in range(20):
+            log.write(harness.encode("RPUSH", "theirs", i))
+    other = again(start, server)
+    assert other.connect().call("LLEN", "theirs") == 20
+    assert "another server has written there since" in other.log()
+    assert "appendonly.aof.redo.aside" in files(server)
+
+
+def test_rotten_redo_file_does_no_harm(start):
+    server, connection = promised(start)
+    expected = digest(connection)
+    kill(server)
+    redo = redo_of(server)
+    rng = random.Random(1)
+    sound = redo.read_bytes()[:20000]
+    for _ in range(20):
+        redo.write_bytes(bytes(rng.randrange(256) if rng.random() < 0.001 else byte for byte in sound))
+        other = again(start, server)
+        assert digest(other.connect()) == expected
+        kill(other)
+
+
 def test_torn_tail_is_cut(start):
     server = small(start)
     file = increment(server)
     whole = file.read_bytes()
+    redo_of(server).unlink()
     for size in sorted(random.sample(range(len(whole) - 200, len(whole)), 10)):
         file.write_bytes(whole[:size])
         one = again(start, server)
@@ -411,29 +521,34 @@ def test_torn_tail_is_cut(start):
         two = again(start, server)
         assert two.connect().call("DBSIZE") == keys + 1
         kill(two)
+        redo_of(server).unlink(missing_ok=True)
 
 
 def test_torn_tail_ends_the_start_when_told_so(start):
     server = small(start)
     file = increment(server)
     file.write_bytes(file.read_bytes()[:-3])
+    redo_of(server).unlink()
     one = start(wait=False, dir=server.folder, **{**ON, "aof-load-truncated": "no"})
     assert one.wait() == 1
     assert "Unexpected end of file reading the append only file" in one.log()
     assert "--fix" in one.log()
 
 
-def test_rot_ends_the_start(start):
+def test_rot_ends_the_start(start, tmp_path):
     server = small(start)
     file = increment(server)
     whole = bytearray(file.read_bytes())
     place = whole.index(b"key:7")
     whole[place] ^= 1
     file.write_bytes(whole)
+    redo_of(server).rename(tmp_path / "redo")
     one = start(wait=False, dir=server.folder, **ON)
     assert one.wait() == 1
     assert "Bad file format reading the append only file" in one.log()
     assert bytes(whole) == file.read_bytes()
+    shutil.copy(tmp_path / "redo", redo_of(server))
+    assert again(start, server).connect().call("GET", "key:7") == b"7"
 
 
 def test_garbage_in_another_servers_file(start, tmp_path):
@@ -495,7 +610,7 @@ def test_a_folder_that_is_removed_is_made_again(start, policy):
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs to mount a small disk")
 def test_full_disk(start, tmp_path):
-    if os.system(f"mount -t tmpfs -o size=2m tmpfs {tmp_path} 2>/dev/null") != 0:
+    if os.system(f"mount -t tmpfs -o size=3m tmpfs {tmp_path} 2>/dev/null") != 0:
         pytest.skip("may not mount")
     try:
         server = start(dir=tmp_path, **ON)

@@ -22,6 +22,7 @@ enum {
     LIVES = 4,
     SLACK_US = 100000, /* a reply is on its way, or the engine in a turn */
     START_US = 60 * 1000000,
+    REDO = 8 * 1024, /* bytes of the redo file: it is full now and then */
 };
 
 struct line {
@@ -241,9 +242,12 @@ static void switch_it(struct world *w) {
     ask_chief(w, "CONFIG SET appendonly no");
     for (uint64_t i = below(w, 30); i > 0; i--)
         step_all(w);
-    do
+    ask_chief(w, "CONFIG SET appendonly yes");
+    while (w->chief.refused) {
+        /* A disk that is full stays so until somebody makes room. */
+        simulation_disk(w->s.io)->capacity_bytes = 0;
         ask_chief(w, "CONFIG SET appendonly yes");
-    while (w->chief.refused);
+    }
 }
 
 static void make_trouble(struct world *w) {
@@ -318,6 +322,7 @@ static void begin_life(struct world *w, int policy) {
     config->save.count = 0;
     end_trouble(w);
     CHECK(w, loading_begin(s->server), "loading does not begin\n");
+    s->server->appending.aof.redo.size = REDO;
     int64_t end = simulation_now_us(w->simulation) + START_US;
     while (s->server->loading) {
         CHECK(w, simulation_now_us(w->simulation) < end, "loading does not end\n");

@@ -294,8 +294,9 @@ static void pass_time(struct world *world) {
     aof_step(&world->aof, io_monotonic_us(world->host));
 }
 
+/* Until all is promised. */
 static void await_sync(struct world *world) {
-    while (!aof_is_clean(&world->aof))
+    while (world->aof.running || world->aof.synced_offset < world->aof.appended)
         pass_time(world);
 }
 
@@ -352,16 +353,20 @@ static int64_t wait_of_second(struct world *world, bool comes_back) {
 }
 
 /* Two groups of writers become one, as long as those who were answered come back soon; who stays
- * away keeps the others waiting no longer than an fsync takes, and only a few times. */
+ * away keeps the others waiting no longer than an fsync takes, and not always. */
 static void test_together(void **state) {
     (void)state;
     struct world *world = open_synced_world(2);
     for (int round = 0; round < 100; round++)
         assert_int_equal(wait_of_second(world, true), 0);
     assert_in_range(wait_of_second(world, false), 1, world->aof.gathering.sync_us + 500);
-    for (int round = 0; round < 30; round++)
-        assert_in_range(wait_of_second(world, false), 0, world->aof.gathering.sync_us + 500);
-    assert_int_equal(wait_of_second(world, false), 0);
+    int at_once = 0;
+    for (int round = 0; round < 30; round++) {
+        int64_t waited_us = wait_of_second(world, false);
+        assert_in_range(waited_us, 0, world->aof.gathering.sync_us + 500);
+        at_once += waited_us == 0;
+    }
+    assert_true(at_once >= 10);
     end_world(world);
     simulation_close(world->simulation);
     free(world);

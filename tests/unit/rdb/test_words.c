@@ -49,9 +49,9 @@ static void test_known_strings(void **state) {
     known_string("-129", BYTES("\xc1\x7f\xff"));
     known_string("70000", BYTES("\xc2\x70\x11\x01\x00"));
     known_string("2147483648", BYTES("\012"
-                                      "2147483648"));
+                                     "2147483648"));
     known_string("007", BYTES("\003"
-                               "007"));
+                              "007"));
 }
 
 /* Words of a few letters, so that some compress. */

@@ -99,8 +99,8 @@ fuzz-build: test-packages
 fuzz: fuzz-build
 	@$(PYTHON) tests/fuzz/run --seconds $(FUZZ_SECONDS)
 
-crash: build
-	@exec $(PYTHON) tests/crash/run --kills $(KILLS) $(ARGS)
+crash: build test-packages
+	@exec $$($(PYTHON) tests/run --interpreter) tests/crash/run --kills $(KILLS) $(ARGS)
 
 bench: build
 	@exec $(PYTHON) tests/bench/run $(ARGS)

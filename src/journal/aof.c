@@ -121,16 +121,9 @@ static bool read_file(const struct aof *aof, const char *path, uint64_t size_max
     return false;
 }
 
-static const struct manifest_file *last_increment(const struct manifest *manifest) {
-    const struct manifest_file *last = NULL;
-    for (size_t i = 0; i < manifest->count; i++)
-        if (manifest->files[i].type == MANIFEST_INCREMENT) last = &manifest->files[i];
-    return last;
-}
-
 /* What a failure of power kept from the last file, and the redo file has. */
 static bool redo(struct aof *aof, char *error, size_t error_size) {
-    const struct manifest_file *last = last_increment(&aof->manifest);
+    const struct manifest_file *last = manifest_last_increment(&aof->manifest);
     struct redo_outcome outcome;
     struct buffer path = {0};
     if (!last) return true;
@@ -671,7 +664,7 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     if (result < 0) return result;
     struct manifest wanted;
     manifest_copy(&wanted, &aof->manifest);
-    const struct manifest_file *last = anew ? NULL : last_increment(&wanted);
+    const struct manifest_file *last = anew ? NULL : manifest_last_increment(&wanted);
     bool is_new = last == NULL;
     if (is_new) last = manifest_add_increment(&wanted, aof->name, (int64_t)aof->journal->offset);
     struct buffer path = {0};
@@ -763,7 +756,7 @@ char *aof_next_base(const struct aof *aof, bool is_rdb) {
 void aof_set_base(struct aof *aof, bool is_rdb, uint64_t first_increment) {
     INVARIANT(aof->is_reading);
     manifest_add_base(&aof->manifest, aof->name, is_rdb, first_increment);
-    const struct manifest_file *last = last_increment(&aof->manifest);
+    const struct manifest_file *last = manifest_last_increment(&aof->manifest);
     add_sizes(aof, last->name);
     aof->awaits_base = false;
     add_statement(aof);

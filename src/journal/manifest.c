@@ -279,6 +279,13 @@ void manifest_adopt(struct manifest *manifest, const char *name) {
     add(manifest, &file);
 }
 
+const struct manifest_file *manifest_last_increment(const struct manifest *manifest) {
+    const struct manifest_file *last = NULL;
+    for (size_t i = 0; i < manifest->count; i++)
+        if (manifest->files[i].type == MANIFEST_INCREMENT) last = &manifest->files[i];
+    return last;
+}
+
 void manifest_remove(struct manifest *manifest, size_t index) {
     memory_free(manifest->files[index].name);
     memmove(&manifest->files[index], &manifest->files[index + 1],

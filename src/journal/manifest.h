@@ -38,6 +38,8 @@ void manifest_copy(struct manifest *to, const struct manifest *from);
 
 /* NULL: none. */
 const struct manifest_file *manifest_base(const struct manifest *manifest);
+/* The one that is written, or was when the server ended; NULL: there is none. */
+const struct manifest_file *manifest_last_increment(const struct manifest *manifest);
 /* Add a file with the next number of its kind, named after `log`: "LOG.3.incr.aof",
  * "LOG.2.base.rdb" or, as a log itself, "LOG.2.base.aof". Valid until the manifest is changed. */
 struct manifest_file *manifest_add_increment(struct manifest *manifest, const char *log,

@@ -273,13 +273,6 @@ static bool examine(struct examined *examined, const char *kind) {
 
 /* ---- what a manifest lists ---- */
 
-#define MANIFEST_END ".manifest"
-
-static bool ends_with(const char *text, const char *end) {
-    size_t size = strlen(text), end_size = strlen(end);
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 static bool examine_listed(const struct check_aof_options *options, const struct manifest *manifest,
                            const char *folder, size_t index, size_t last) {
     const struct manifest_file *file = &manifest->files[index];
@@ -316,28 +309,6 @@ static size_t last_index(struct io *io, const struct manifest *manifest, const c
     return last;
 }
 
-/* What the redo file has for the last increment, if there is one. */
-static void say_redo(const struct redo *redo, const struct manifest *manifest, const char *folder,
-                     size_t needed) {
-    struct redo_outcome outcome;
-    struct buffer path = {0};
-    if (needed == 0 || manifest->files[needed - 1].type != MANIFEST_INCREMENT) return;
-    buffer_append_format(&path, "%s/%s", folder, manifest->files[needed - 1].name);
-    buffer_append_byte(&path, 0);
-    int error = redo_apply(redo, manifest->files[needed - 1].sequence, path.data, false, &outcome);
-    if (error < 0)
-        say("[info] %s cannot be read: %s\n", redo->path, strerror(-error));
-    else if (outcome.is_continued)
-        say("[info] %s is of no use: another server has written to the last file since\n",
-            redo->path);
-    else if (outcome.missing > 0)
-        say("[info] %s has %" PRIu64
-            " bytes that the last file lacks, as a failure of power leaves it: a start puts them "
-            "there\n",
-            redo->path, outcome.missing);
-    buffer_release(&path);
-}
-
 /* What comes after that moment is not wanted, and it would put it back. */
 static bool drop_redo(struct redo *redo) {
     int error = redo_set_aside(redo);
@@ -360,15 +331,8 @@ static bool examine_manifest(const struct check_aof_options *options,
     size_t last = last_index(options->io, manifest, folder.data, needed);
     say("Start checking Multi Part AOF\n");
     struct redo redo;
-    struct buffer name = {0};
-    const char *slash = strrchr(path, '/');
-    const char *file_name = slash ? slash + 1 : path;
-    size_t name_size = strlen(file_name);
-    if (ends_with(file_name, MANIFEST_END)) name_size -= sizeof MANIFEST_END - 1;
-    buffer_append(&name, file_name, name_size);
-    buffer_append_byte(&name, 0);
-    redo_init(&redo, options->io, folder.data, name.data);
-    say_redo(&redo, manifest, folder.data, needed);
+    log_folder_redo(&redo, options->io, folder.data, path);
+    log_folder_say_redo(&redo, manifest);
     bool is_good = true, said = false;
     for (size_t i = 0; is_good && i < needed; i++) {
         if (!said && manifest->files[i].type == MANIFEST_INCREMENT) {
@@ -379,7 +343,6 @@ static bool examine_manifest(const struct check_aof_options *options,
     }
     if (is_good && options->truncate_to > 0) is_good = drop_redo(&redo);
     redo_release(&redo);
-    buffer_release(&name);
     if (is_good) say("All AOF files and manifest are valid\n");
     if (history > 0)
         say("[info] %zu files of history are listed besides; a start does not need them\n",
@@ -390,13 +353,18 @@ static bool examine_manifest(const struct check_aof_options *options,
 
 /* ---- what is it? ---- */
 
+static bool ends_with(const char *text, const char *end) {
+    size_t size = strlen(text), end_size = strlen(end);
+    return size >= end_size && strcmp(text + size - end_size, end) == 0;
+}
+
 /* A manifest, by its name, or as it can be read as one. */
 static bool check_file(const struct check_aof_options *options, const char *path) {
     struct buffer text = {0};
     struct manifest manifest;
     char error[256] = "";
     enum { PEEK = 5 };
-    bool is_named = ends_with(path, MANIFEST_END), is_good;
+    bool is_named = ends_with(path, ".manifest"), is_good;
     int result = io_read_file(options->io, path, MANIFEST_SIZE_MAX, &text);
     bool looks = result == 0 && text.size > PEEK && memcmp(text.data, "file ", PEEK) == 0;
     if (result == 0 && (is_named || looks) &&

@@ -1,8 +1,10 @@
-/* log_folder.c: looking for a manifest; times in lines. */
+/* log_folder.c: looking for a manifest, and at the redo file beside it; times in lines. */
 #include "tool/common/log_folder.h"
 
 #include "base/number.h"
 #include "tool/common/files.h"
+#include "tool/common/say.h"
+#include <inttypes.h>
 
 static void set_text(struct buffer *buffer, const char *text) {
     buffer_clear(buffer);
@@ -76,6 +78,39 @@ void log_folder_release(struct log_folder *log) {
     buffer_release(&log->folder);
     buffer_release(&log->name);
     buffer_release(&log->below);
+}
+
+void log_folder_redo(struct redo *redo, struct io *io, const char *folder, const char *manifest) {
+    static const char end[] = ".manifest";
+    enum { END = sizeof end - 1 };
+    struct buffer name = {0};
+    const char *slash = strrchr(manifest, '/');
+    buffer_append_text(&name, slash ? slash + 1 : manifest);
+    if (name.size >= END && memcmp(name.data + name.size - END, end, END) == 0) name.size -= END;
+    buffer_append_byte(&name, 0);
+    redo_init(redo, io, folder, name.data);
+    buffer_release(&name);
+}
+
+void log_folder_say_redo(const struct redo *redo, const struct manifest *manifest) {
+    const struct manifest_file *last = manifest_last_increment(manifest);
+    struct redo_outcome outcome;
+    struct buffer path = {0};
+    if (!last) return;
+    buffer_append_format(&path, "%s/%s", redo->directory, last->name);
+    buffer_append_byte(&path, 0);
+    int error = redo_apply(redo, last->sequence, path.data, false, &outcome);
+    if (error < 0)
+        say("[info] %s cannot be read: %s\n", redo->path, strerror(-error));
+    else if (outcome.is_continued)
+        say("[info] %s is of no use: another server has written to the last file since\n",
+            redo->path);
+    else if (outcome.missing > 0)
+        say("[info] %s has %" PRIu64
+            " bytes that the last file lacks, as a failure of power leaves it: a start puts them "
+            "there\n",
+            redo->path, outcome.missing);
+    buffer_release(&path);
 }
 
 int64_t log_line_time(struct bytes line, struct annotation *annotation) {

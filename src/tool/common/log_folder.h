@@ -6,6 +6,8 @@
 #include "base/buffer.h"
 #include "io/io.h"
 #include "journal/annotation.h"
+#include "journal/manifest.h"
+#include "journal/redo.h"
 
 struct log_folder {
     struct buffer path;   /* of the manifest; all with a zero behind */
@@ -18,6 +20,11 @@ struct log_folder {
  * one. */
 bool log_folder_find(struct log_folder *log, struct io *io, const char *path);
 void log_folder_release(struct log_folder *log);
+
+/* The redo file beside a manifest of that path or name, in that folder; to be released. */
+void log_folder_redo(struct redo *redo, struct io *io, const char *folder, const char *manifest);
+/* Say what it has that the last increment lacks, if anything. */
+void log_folder_say_redo(const struct redo *redo, const struct manifest *manifest);
 
 /* Milliseconds since 1970 of a line that says a time, ours or Redis's ("#TS:1763712000"); 0: none.
  * `annotation` gets ours; its id is "" when it is not. */

@@ -155,7 +155,13 @@ static bool restore(const struct arguments *arguments, struct io *io, const stru
         buffer_append_format(&to, "%.*s.restored", (int)size, arguments->dir);
     buffer_append_byte(&to, 0);
     bool good = plan_make(&plan, io, log, wanted);
-    if (good) say_plan(&plan);
+    if (good) {
+        struct redo redo;
+        log_folder_redo(&redo, io, log->folder.data, log->name.data);
+        log_folder_say_redo(&redo, &plan.manifest);
+        redo_release(&redo);
+        say_plan(&plan);
+    }
     if (good && arguments->is_dry)
         say("\nNothing was written: this was a dry run (it would be %s)\n", to.data);
     else if (good && (good = plan_write(&plan, to.data)))

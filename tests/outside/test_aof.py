@@ -444,7 +444,7 @@ def test_redo_file_has_what_power_failure_took(start, lost):
     expected = digest(connection)
     assert redo_of(server).exists()
     power_failure(server, lost)
-    for words in ("check", "aof", folder_of(server)), ("restore", "--dir", server.folder, "--until", "2100-01-01", "--dry-run"):
+    for words in ("check", "aof", folder_of(server)), ("restore", "--dir", server.folder, "--until", "2100-01-01 00:00:00", "--dry-run"):
         said = subprocess.run([harness.ours_command()[0], *words], capture_output=True, text=True, check=False)
         assert f"has {lost} bytes that the last file lacks" in said.stdout
     other = again(start, server)

@@ -210,10 +210,16 @@ void command_zrangestore(struct call *call) {
         struct sorted_set_walk walk;
         /* As Redis does: how many it will be is known from ranks alone. */
         if (range.by == BY_RANK && span.count > limits.entries_max) limits.entries_max = 0;
-        sorted_set_walk_begin(&walk, set, &span, false);
-        while (sorted_set_walk_next(&walk, &element))
-            sorted_set_add_last((struct sorted_set *)&result, &element.member, element.score,
-                                &limits);
+        /* The order can be seen where the result begins flat, since what is flat knows no -0. */
+        bool backwards = range.backwards && limits.entries_max > 0;
+        sorted_set_walk_begin(&walk, set, &span, backwards);
+        while (sorted_set_walk_next(&walk, &element)) {
+            struct sorted_set *into = (struct sorted_set *)&result;
+            if (backwards)
+                sorted_set_add(into, &element.member, &element.score, 0, &limits);
+            else
+                sorted_set_add_last(into, &element.member, element.score, &limits);
+        }
     }
     zset_store(call, 1, (struct sorted_set *)&result, "zrangestore");
 }

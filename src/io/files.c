@@ -49,6 +49,18 @@ int io_read_file(struct io *io, const char *path, uint64_t size_max, struct buff
     return got < 0 ? (int)got : 0;
 }
 
+int io_read_range(struct io *io, io_file file, uint64_t offset, size_t size, struct buffer *out) {
+    char *room = buffer_reserve(out, size);
+    for (size_t done = 0; done < size;) {
+        int64_t got = io->operations->read_at(io, file, room + done, size - done, offset + done);
+        if (got < 0) return (int)got;
+        if (got == 0) break;
+        done += (size_t)got;
+        out->size += (size_t)got;
+    }
+    return 0;
+}
+
 struct closing {
     struct io *io;
     io_file file;

@@ -11,6 +11,9 @@ int io_write_all_at(struct io *io, io_file file, struct bytes bytes, uint64_t of
 /* Behind what `out` has; -EISDIR for a directory, -EFBIG when there are more than `size_max` bytes.
  * What was read before an error stays in `out`. */
 int io_read_file(struct io *io, const char *path, uint64_t size_max, struct buffer *out);
+/* Behind what `out` has, `size` bytes from that offset on, or as many as there are. 0 or a negative
+ * errno; what was read before an error stays in `out`. */
+int io_read_range(struct io *io, io_file file, uint64_t offset, size_t size, struct buffer *out);
 /* By a worker: the last close of a large file that has no name any more frees all of it. */
 void io_close_later(struct io *io, io_file file);
 /* The present directory, or "." where nobody knows it. */

@@ -157,20 +157,6 @@ static void compare(struct bytes wanted, struct bytes present, struct redo_outco
         outcome->is_continued = false;
 }
 
-/* What stands in the file at that position, as much as there is. */
-static int read_at(struct io *io, io_file file, uint64_t position, size_t size,
-                   struct buffer *out) {
-    char *room = buffer_reserve(out, size + 1);
-    while (out->size < size) {
-        int64_t got = io->operations->read_at(io, file, room + out->size, size - out->size,
-                                              position + out->size);
-        if (got < 0) return (int)got;
-        if (got == 0) break;
-        out->size += (size_t)got;
-    }
-    return 0;
-}
-
 static int put(const struct redo *redo, const char *path, uint64_t position, struct bytes wanted,
                bool changes, struct redo_outcome *outcome) {
     const struct io_operations *files = redo->io->operations;
@@ -182,7 +168,7 @@ static int put(const struct redo *redo, const char *path, uint64_t position, str
     if (result < 0) return result;
     io_file file = files->open(redo->io, path, changes ? IO_READ | IO_WRITE : IO_READ, 0);
     if (file < 0) return file;
-    result = read_at(redo->io, file, position, wanted.size, &present);
+    result = io_read_range(redo->io, file, position, wanted.size, &present);
     if (result == 0) {
         compare(wanted, bytes_make(present.data, present.size), outcome);
         /* Also where it is as it should be: behind an fsync that failed the system may show what

@@ -25,8 +25,7 @@
 #include "io/io.h"
 
 enum {
-    REDO_SIZE = 1 << 20,       /* bytes of the file, as a rule */
-    REDO_RECORD_MAX = 1 << 17, /* bytes of a record: larger ones are better synced where they are */
+    REDO_SIZE = 1 << 20, /* bytes of the file, as a rule */
     REDO_HEADER_SIZE = 48,
 };
 

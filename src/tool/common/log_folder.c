@@ -81,12 +81,11 @@ void log_folder_release(struct log_folder *log) {
 }
 
 void log_folder_redo(struct redo *redo, struct io *io, const char *folder, const char *manifest) {
-    static const char end[] = ".manifest";
-    enum { END = sizeof end - 1 };
     struct buffer name = {0};
     const char *slash = strrchr(manifest, '/');
-    buffer_append_text(&name, slash ? slash + 1 : manifest);
-    if (name.size >= END && memcmp(name.data + name.size - END, end, END) == 0) name.size -= END;
+    if (slash) manifest = slash + 1;
+    buffer_append_text(&name, manifest);
+    if (is_manifest(manifest)) name.size -= strlen(".manifest");
     buffer_append_byte(&name, 0);
     redo_init(redo, io, folder, name.data);
     buffer_release(&name);

@@ -4,6 +4,7 @@
 
 #include "base/crc.h"
 #include "base/memory.h"
+#include "io/files.h"
 #include "tool/common/files.h"
 #include "tool/common/say.h"
 #include <errno.h>
@@ -41,27 +42,18 @@ static int write_stretch(struct io *io, const char *from, const struct plan_plac
     size_t size = (size_t)(end->at - end->stretch_data);
     io_file file = io->operations->open(io, from, IO_READ, 0);
     if (file < 0) return file;
-    int64_t got = 0;
-    char *room = buffer_reserve(&bytes, size);
-    while (bytes.size < size) {
-        got = io->operations->read_at(io, file, room + bytes.size, size - bytes.size,
-                                      end->stretch_data + bytes.size);
-        if (got <= 0) break;
-        bytes.size += (size_t)got;
-    }
+    int error = io_read_range(io, file, end->stretch_data, size, &bytes);
     io->operations->close(io, file);
+    if (error == 0 && bytes.size < size) error = -EIO;
     struct annotation annotation = end->annotation;
     annotation.bytes = size;
     annotation.crc = crc64(0, buffer_bytes(&bytes));
     annotation_format(&annotation, &line);
-    int64_t result = bytes.size < size ? (got < 0 ? got : -EIO) : 0;
-    if (result == 0) result = io->operations->write(io, into, line.data, line.size);
-    if (result == (int64_t)line.size)
-        result = io->operations->write(io, into, bytes.data, bytes.size);
-    bool all = result == (int64_t)bytes.size;
+    if (error == 0) error = io_write_all(io, into, buffer_bytes(&line));
+    if (error == 0) error = io_write_all(io, into, buffer_bytes(&bytes));
     buffer_release(&bytes);
     buffer_release(&line);
-    return all ? 0 : result < 0 ? (int)result : -EIO;
+    return error;
 }
 
 /* The first bytes of a file: up to `end`, which may be NULL. */

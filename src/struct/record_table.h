@@ -3,7 +3,7 @@
  *
  *     hash, 64 bits:  | 1 to 10 bits | 1 to 10 bits | ...         a trie of nodes; a chunk of depth
  *                                                                 L has all records with its L bits
- *     node                    chunk, 64 bytes to 2 KiB
+ *     node                    chunk, 64 bytes to 1 KiB
  *     +----+----+---       +-----------+-------------------+------+-----------------------------+
  *     |    |  --+-------->  | born, L,  | tag and size of   | free | records: head, time, key,   |
  *     +----+----+---       | count ... | each, 2 bytes     |      | value; the last one first   |

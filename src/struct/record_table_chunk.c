@@ -314,74 +314,79 @@ bool chunk_is_roomy(const struct record_chunk *chunk) {
 
 #ifdef __SSE2__
 
-enum { SLOTS_A_LOAD = 8 };
+enum {
+    SLOTS_A_LOAD = 8,
+    SLOTS_A_MASK = 64, /* a bit each */
+};
 
 static inline __m128i slots_load(const struct record_slot *slots) {
     return _mm_load_si128((const __m128i *)(const void *)slots);
 }
-/* Sums of the sizes of the lower and the upper four slots. */
-static inline __m128i slots_sums(__m128i slots) {
-    return _mm_sad_epu8(_mm_srli_epi16(slots, 8), _mm_setzero_si128());
+
+/* Which of 1 to SLOTS_A_MASK slots have the tag. Reads whole sixteens: even the smallest chunk with
+ * so many records has that much memory. */
+static inline uint64_t slots_hits(const struct record_slot *slots, unsigned count, unsigned tag) {
+    const __m128i wanted = _mm_set1_epi8((char)tag), low = _mm_set1_epi16(0xff);
+    uint64_t hits = 0;
+    for (unsigned i = 0; i < count; i += 2 * SLOTS_A_LOAD) {
+        __m128i tags = _mm_packus_epi16(_mm_and_si128(slots_load(slots + i), low),
+                                        _mm_and_si128(slots_load(slots + i + SLOTS_A_LOAD), low));
+        hits |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, wanted)) << i;
+    }
+    return hits & (~UINT64_C(0) >> (SLOTS_A_MASK - count));
 }
 static inline size_t sums_total(__m128i sums) {
     return (size_t)_mm_cvtsi128_si64(sums) +
            (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
 }
-/* The first `count` of eight slots, the others zero. */
-static inline __m128i slots_first(__m128i slots, unsigned count) {
-    static const uint16_t masks[2 * SLOTS_A_LOAD] = {0xffff, 0xffff, 0xffff, 0xffff,
-                                                     0xffff, 0xffff, 0xffff, 0xffff};
-    const uint16_t *mask = masks + SLOTS_A_LOAD - count;
-    return _mm_and_si128(slots, _mm_loadu_si128((const __m128i *)(const void *)mask));
+/* The sizes of the first `wanted` of `count` slots. Goes through all of them, as slots_hits does:
+ * steps whose number depends on what was found are steps that the processor guesses wrong. */
+static inline size_t slots_sum(const struct record_slot *slots, unsigned count, unsigned wanted) {
+    const __m128i end = _mm_set1_epi16((short)wanted), step = _mm_set1_epi16(SLOTS_A_LOAD);
+    __m128i index = _mm_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7), sums = _mm_setzero_si128();
+    for (unsigned i = 0; i < count; i += SLOTS_A_LOAD) {
+        __m128i sizes = _mm_srli_epi16(slots_load(slots + i), 8);
+        sizes = _mm_and_si128(sizes, _mm_cmpgt_epi16(end, index));
+        sums = _mm_add_epi64(sums, _mm_sad_epu8(sizes, _mm_setzero_si128()));
+        index = _mm_add_epi16(index, step);
+    }
+    return sums_total(sums);
+}
+
+static inline unsigned mask_count(const struct record_chunk *chunk, unsigned base) {
+    unsigned left = chunk->count - base;
+    return left < SLOTS_A_MASK ? left : SLOTS_A_MASK;
 }
 
 bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct item *key,
                 struct record_place *place) {
-    const __m128i wanted = _mm_set1_epi8((char)tag);
-    __m128i sums = _mm_setzero_si128();
-    for (unsigned base = 0; base < chunk->count; base += SLOTS_A_LOAD) {
-        __m128i slots = slots_load(chunk->slots + base);
-        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(slots, wanted)) & 0x5555;
-        unsigned left = chunk->count - base;
-        if (left < SLOTS_A_LOAD) hits &= (1u << 2 * left) - 1;
+    for (unsigned base = 0; base < chunk->count; base += SLOTS_A_MASK) {
+        uint64_t hits = slots_hits(chunk->slots + base, mask_count(chunk, base), tag);
         for (; hits != 0; hits &= hits - 1) {
-            unsigned slot = (unsigned)__builtin_ctz(hits) / 2;
-            __m128i upto = _mm_add_epi64(sums, slots_sums(slots_first(slots, slot + 1)));
-            const uint8_t *at = chunk_end(chunk) - sums_total(upto);
+            unsigned slot = base + (unsigned)__builtin_ctzll(hits);
+            const uint8_t *at = chunk_end(chunk) - slots_sum(chunk->slots, chunk->count, slot + 1);
             if (!key_equal(at, key)) continue;
-            *place = (struct record_place){base + slot, at};
+            *place = (struct record_place){slot, at};
             return true;
         }
-        sums = _mm_add_epi64(sums, slots_sums(slots));
     }
     return false;
 }
 
 const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
-    const __m128i wanted = _mm_set1_epi8((char)tag);
-    __m128i sums = _mm_setzero_si128();
-    for (unsigned base = 0; base < chunk->count; base += SLOTS_A_LOAD) {
-        __m128i slots = slots_load(chunk->slots + base);
-        unsigned hits = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(slots, wanted)) & 0x5555;
-        if (hits != 0) {
-            unsigned slot = (unsigned)__builtin_ctz(hits) / 2;
-            sums = _mm_add_epi64(sums, slots_sums(slots_first(slots, slot + 1)));
-            size_t sum = sums_total(sums);
-            return chunk_end(chunk) - (sum < chunk->used ? sum : chunk->used);
-        }
-        sums = _mm_add_epi64(sums, slots_sums(slots));
+    for (unsigned base = 0; base < chunk->count; base += SLOTS_A_MASK) {
+        uint64_t hits = slots_hits(chunk->slots + base, mask_count(chunk, base), tag);
+        if (hits == 0) continue;
+        unsigned slot = base + (unsigned)__builtin_ctzll(hits);
+        size_t sum = slots_sum(chunk->slots, chunk->count, slot + 1);
+        return chunk_end(chunk) - (sum < chunk->used ? sum : chunk->used);
     }
     return chunk_end(chunk) - chunk->used;
 }
 
 struct record_place chunk_place(const struct record_chunk *chunk, unsigned index) {
-    __m128i sums = _mm_setzero_si128();
-    unsigned base = 0;
-    for (; base + SLOTS_A_LOAD <= index; base += SLOTS_A_LOAD)
-        sums = _mm_add_epi64(sums, slots_sums(slots_load(chunk->slots + base)));
-    __m128i last = slots_first(slots_load(chunk->slots + base), index + 1 - base);
-    sums = _mm_add_epi64(sums, slots_sums(last));
-    return (struct record_place){index, chunk_end(chunk) - sums_total(sums)};
+    return (struct record_place){index, chunk_end(chunk) -
+                                            slots_sum(chunk->slots, chunk->count, index + 1)};
 }
 
 #else

@@ -315,12 +315,18 @@ static void hash_keys(struct server *server, struct turn_item *item) {
 /* What the commands will look up in large collections. */
 static void prefetch_elements(struct turn *turn) {
     const struct turn_key *end = turn->keys + turn->key_count;
-    for (unsigned step = 0; step < OBJECT_PREFETCH_STEPS; step++)
-        for (struct turn_key *key = turn->keys; key < end; key++)
-            if (key->entry && entry_encoding(key->entry) == ENTRY_OBJECT &&
-                !object_prefetch(entry_object(key->entry), key->arguments, key->argument_count,
-                                 step, &key->hash))
+    bool more = true;
+    for (unsigned step = 0; more && step < OBJECT_PREFETCH_STEPS; step++) {
+        more = false;
+        for (struct turn_key *key = turn->keys; key < end; key++) {
+            if (!key->entry || entry_encoding(key->entry) != ENTRY_OBJECT) continue;
+            if (object_prefetch(entry_object(key->entry), key->arguments, key->argument_count, step,
+                                &key->hash))
+                more = true;
+            else
                 key->entry = NULL;
+        }
+    }
 }
 
 /* Each step touches what the step before has brought near: directory, bucket, entry, large value,

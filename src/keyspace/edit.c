@@ -181,7 +181,8 @@ static void end_object(struct edit *edit, struct keyspace *keyspace) {
     struct store *store = edit->db->store;
     struct object *object = edit->object;
     struct entry *entry = edit->spot.entry;
-    if (!object_is_flat(object)) buffer_release(&object->flat); /* it became a structure */
+    if (!object_is_flat(object) && object->flat.data) /* it became a structure */
+        buffer_release(&object->flat);
     store->outside_bytes += object_bytes(object);
     if (is_gone(edit)) {
         database_remove(edit->db, &edit->spot);

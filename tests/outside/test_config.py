@@ -4,7 +4,9 @@ What differs from the peer on purpose stands in the tables below, each with its 
 """
 
 import hashlib
+import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -479,5 +481,5 @@ def test_daemon_writes_pidfile_and_log(tmp_path):
     assert pid > 1
     with harness.Connection(("127.0.0.1", port)) as connection:
         assert connection.call("PING") == b"PONG"
-    subprocess.run(["kill", str(pid)], check=True)
+    os.kill(pid, signal.SIGTERM)
     harness.wait_until(lambda: not pidfile.exists() and "bye bye" in log.read_text())

@@ -83,6 +83,36 @@ static void test_buffer_against_array(void **state) {
     buffer_release(&b);
 }
 
+static char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+}
+
+/* Against one byte after another: sizes below, at and above those that are compared as words. */
+static void test_equal_against_bytes(void **state) {
+    (void)state;
+    struct random r = random_from_seed();
+    enum { SIZE_MAX_TRIED = 40 };
+    for (int i = 0; i < 200000; i++) {
+        char a[SIZE_MAX_TRIED], b[SIZE_MAX_TRIED];
+        size_t size = random_below(&r, sizeof a + 1);
+        for (size_t j = 0; j < size; j++) {
+            a[j] = b[j] = (char)random_next(&r);
+            if (random_below(&r, 2) == 0) b[j] ^= 0x20;
+            if (random_below(&r, 2) == 0) b[j] = lower(a[j]);
+        }
+        if (size > 0 && random_below(&r, 2) == 0)
+            b[random_below(&r, size)] ^= (char)(1 << random_below(&r, 8));
+        bool equal = true, alike = true;
+        for (size_t j = 0; j < size; j++) {
+            equal = equal && a[j] == b[j];
+            alike = alike && lower(a[j]) == lower(b[j]);
+        }
+        assert_true(bytes_equal(bytes_make(a, size), bytes_make(b, size)) == equal);
+        assert_true(bytes_equal(bytes_make(a, size), bytes_make(a, size)));
+        assert_true(bytes_equal_ignore_case(bytes_make(a, size), bytes_make(b, size)) == alike);
+    }
+}
+
 static void test_blob(void **state) {
     (void)state;
     struct blob *blob = blob_copy(BYTES("hello"), 3);
@@ -114,8 +144,11 @@ static void test_blob(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compare), cmocka_unit_test(test_equal),
-        cmocka_unit_test(test_buffer),  cmocka_unit_test(test_buffer_against_array),
+        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_buffer),
+        cmocka_unit_test(test_buffer_against_array),
+        cmocka_unit_test(test_equal_against_bytes),
         cmocka_unit_test(test_blob),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ enum state { MORE, WAITS, DONE, FAILED };
 struct part {
     char *path;
     uint64_t size;
+    bool is_base;
 };
 
 struct loading {
@@ -194,16 +195,19 @@ static bool execute(void *context, struct request *request, char *error, size_t 
 }
 
 /* Commands from `offset` of the present part on. */
+static enum state unreadable(const struct loading *loading, int error) {
+    log_warning(loading->server->log, "Can't open the append log file %s for reading: %s",
+                loading->parts[loading->part].path, strerror(-error));
+    return FAILED;
+}
+
 static enum state begin_commands(struct loading *loading, uint64_t offset) {
     struct server *server = loading->server;
     const char *path = loading->parts[loading->part].path;
     int error = replay_open(&loading->replay, server->io, path, offset);
-    if (error < 0) {
-        log_warning(server->log, "Can't open the append log file %s for reading: %s", path,
-                    strerror(-error));
-        return FAILED;
-    }
+    if (error < 0) return unreadable(loading, error);
     loading->has_replay = true;
+    loading->replay.was_whole = loading->parts[loading->part].is_base;
     loading->session->database = 0;
     return MORE;
 }
@@ -322,7 +326,9 @@ static enum state step_commands(struct loading *loading) {
 
 static enum state begin_part(struct loading *loading) {
     const struct part *part = &loading->parts[loading->part];
-    if (!rdb_begins(loading->server->io, part->path)) return begin_commands(loading, 0);
+    int is_rdb = rdb_begins(loading->server->io, part->path);
+    if (is_rdb < 0) return unreadable(loading, is_rdb);
+    if (is_rdb == 0) return begin_commands(loading, 0);
     if (begin_rdb(loading, part->path)) return MORE;
     log_failure(loading);
     return FAILED;
@@ -350,20 +356,31 @@ static enum state next_part(struct loading *loading) {
     return begin_part(loading);
 }
 
-static void add_part(struct loading *loading, const char *name) {
+/* False: it is not there, or nobody can tell. */
+static bool add_part(struct loading *loading, const struct manifest_file *file) {
     struct server *server = loading->server;
     struct buffer path = {0};
     struct io_file_status status = {0};
-    aof_path(&server->appending.aof, name, &path);
-    server->io->operations->status(server->io, path.data, &status);
-    loading->parts[loading->part_count++] = (struct part){memory_copy_text(path.data), status.size};
+    aof_path(&server->appending.aof, file->name, &path);
+    int error = server->io->operations->status(server->io, path.data, &status);
+    if (error == -ENOENT)
+        log_warning(server->log, "The AOF file %s that the manifest names doesn't exist",
+                    path.data);
+    else if (error < 0)
+        log_warning(server->log, "Can't tell what the AOF file %s is: %s", path.data,
+                    strerror(-error));
+    loading->parts[loading->part_count++] = (struct part){memory_copy_text(path.data), status.size,
+                                                          .is_base = file->type == MANIFEST_BASE};
     loading->total += status.size;
     buffer_release(&path);
+    return error == 0;
 }
 
-static bool exists(struct io *io, const char *path) {
+/* 1, 0, or a negative errno. */
+static int exists(struct io *io, const char *path) {
     struct io_file_status status;
-    return io->operations->status(io, path, &status) == 0;
+    int error = io->operations->status(io, path, &status);
+    return error == -ENOENT ? 0 : error < 0 ? error : 1;
 }
 
 /* An old log, of one file beside the folder, becomes the folder's base; also where a crash left the
@@ -373,14 +390,15 @@ static bool take_over(struct server *server) {
     const struct io_operations *files = server->io->operations;
     const char *old = server->config->appendfilename.data;
     const struct manifest_file *base = manifest_base(&aof->manifest);
-    if (!exists(server->io, old)) return true;
+    int is_old = exists(server->io, old);
+    if (is_old == 0) return true;
     if (base && strcmp(base->name, old) != 0) return true;
     if (!base && aof->manifest.count > 0) return true;
     struct buffer path = {0};
     aof_path(aof, old, &path);
-    bool is_there = exists(server->io, path.data);
-    int error = 0;
-    if (!is_there) {
+    int is_there = exists(server->io, path.data);
+    int error = is_old < 0 ? is_old : is_there < 0 ? is_there : 0;
+    if (error == 0 && !is_there) {
         if (!base) manifest_adopt(&aof->manifest, old);
         error = aof_make_directory(aof);
         if (error == 0) error = aof_write_manifest(aof, &aof->manifest);
@@ -408,11 +426,7 @@ static bool list_parts(struct loading *loading) {
     for (size_t i = 0; i < manifest->count; i++) {
         const struct manifest_file *file = &manifest->files[i];
         if (file->type == MANIFEST_HISTORY) continue;
-        add_part(loading, file->name);
-        const char *path = loading->parts[loading->part_count - 1].path;
-        if (exists(server->io, path)) continue;
-        log_warning(server->log, "The AOF file %s that the manifest names doesn't exist", path);
-        return false;
+        if (!add_part(loading, file)) return false;
     }
     return true;
 }

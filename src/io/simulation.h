@@ -75,6 +75,7 @@ struct simulation_disk_faults {
     uint32_t read_error;              /* -EIO; 0 */
     uint32_t sync_error;              /* -EIO, and what was to be synced may be lost for good; 0 */
     uint32_t open_error;              /* -EIO; 0 */
+    uint64_t failing_call; /* -EIO, once, for the call that comes so many calls later; 0 */
 };
 
 struct simulation *simulation_open(uint64_t seed);

@@ -12,6 +12,8 @@ static int begin_call(struct simulated_host *host, uint32_t error_chance) {
     struct simulation *simulation = host->simulation;
     if (host->disk.faults.call_us_max > 0)
         simulated_spend(host, simulated_between(simulation, 0, host->disk.faults.call_us_max));
+    uint64_t *failing = &host->disk.faults.failing_call;
+    if (*failing > 0 && --*failing == 0) return -EIO;
     return simulated_chance(simulation, error_chance) ? -EIO : 0;
 }
 

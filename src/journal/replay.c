@@ -59,7 +59,8 @@ static void pass(struct replay *replay, size_t size) {
     replay->offset += size;
 }
 
-/* More bytes from the file; false when there are none. */
+/* More bytes from the file; false when there are none, or, with an error, when they cannot be read.
+ */
 static bool read_more(struct replay *replay) {
     if (replay->at_end) return false;
     buffer_consume(&replay->input, replay->position);
@@ -73,6 +74,10 @@ static bool read_more(struct replay *replay) {
     }
     replay->input.size += (size_t)got;
     return true;
+}
+
+static enum replay_result unreadable(struct replay *replay, int64_t error) {
+    return fail(replay, REPLAY_REFUSED, "%s", strerror((int)-error));
 }
 
 /* Pass over what stands before the offset at which reading begins. */
@@ -99,8 +104,9 @@ static enum replay_result judge_end(struct replay *replay, const char *what, boo
     char *block = memory_alloc(BLOCK);
     uint64_t at = replay->good;
     bool was_safe = false;
+    int64_t got;
     for (;;) {
-        int64_t got = replay->io->operations->read_at(replay->io, replay->file, block, BLOCK, at);
+        got = replay->io->operations->read_at(replay->io, replay->file, block, BLOCK, at);
         if (got <= 0) break;
         if (annotation_find(bytes_make(block, (size_t)got), replay->good)) {
             was_safe = true;
@@ -110,11 +116,13 @@ static enum replay_result judge_end(struct replay *replay, const char *what, boo
         at += BLOCK - OVERLAP;
     }
     memory_free(block);
+    if (got < 0) return unreadable(replay, got);
     if (was_safe)
         return fail(replay, REPLAY_ROTTEN, "%s at offset %llu, which was safe on disk once", what,
                     (unsigned long long)replay->good);
-    return fail(replay, is_short || !replay->is_foreign ? REPLAY_TORN : REPLAY_CORRUPT,
-                "%s at offset %llu", what, (unsigned long long)replay->good);
+    bool is_leftover = is_short || (!replay->is_foreign && !replay->was_whole);
+    return fail(replay, is_leftover ? REPLAY_TORN : REPLAY_CORRUPT, "%s at offset %llu", what,
+                (unsigned long long)replay->good);
 }
 
 /* ---- lines that begin with # ---- */
@@ -143,13 +151,16 @@ static enum replay_result take_line(struct replay *replay, void *context) {
     const char *end = memchr(rest.data, '\n', rest.size);
     if (!end) {
         if (rest.size < LINE_MAX_SIZE && read_more(replay)) return take_line(replay, context);
+        if (replay->error[0]) return REPLAY_REFUSED;
         return judge_end(replay, "a line without end", true);
     }
     size_t size = (size_t)(end - rest.data) + 1;
     struct annotation annotation;
     if (annotation_parse(bytes_make(rest.data, size), &annotation)) {
         if (!stretch_is_sound(replay, &annotation, size))
-            return judge_end(replay, "a stretch that is not as it was announced", false);
+            return replay->error[0]
+                       ? REPLAY_REFUSED
+                       : judge_end(replay, "a stretch that is not as it was announced", false);
         replay->last = annotation;
         replay->announced = true;
         replay->stretch_begin = replay->offset;
@@ -289,8 +300,9 @@ enum replay_result replay_step(struct replay *replay, size_t commands_max, repla
     bool is_first = !replay->begun;
     replay->begun = true;
     if (is_first && !skip_beginning(replay, replay->offset))
-        return fail(replay, REPLAY_TORN, "the file ends before offset %llu",
-                    (unsigned long long)replay->offset);
+        return replay->error[0] ? REPLAY_REFUSED
+                                : fail(replay, REPLAY_TORN, "the file ends before offset %llu",
+                                       (unsigned long long)replay->offset);
     request_arena_reset(&replay->arena);
     for (size_t i = 0; i < commands_max; i++) {
         enum replay_result result = take(replay, execute, context);

@@ -45,6 +45,9 @@ struct replay {
         lines; /* of the protocol: sizes and arguments alike, without those that begin with # */
     bool announced;  /* at least one stretch was */
     bool is_foreign; /* the last command was not; our own files have only SELECT so */
+    /* Said by the caller: the file was on disk, whole, before anything counted on it, as a base is.
+     * What is wrong with it is no crash's leftover, unless it only ends too early. */
+    bool was_whole;
     struct annotation last;
     uint64_t stretch_begin, stretch_end; /* in the file, of `last` with its line; 0: none */
     char error[256];                     /* what is wrong */
@@ -64,7 +67,8 @@ struct replay {
 /* From `offset` on (behind an RDB preamble). 0 or a negative errno. see_line may be set then. */
 int replay_open(struct replay *replay, struct io *io, const char *path, uint64_t offset);
 void replay_close(struct replay *replay);
-/* Execute about so many commands. Behind another result than REPLAY_MORE only replay_close. */
+/* Execute about so many commands. A file that cannot be read is refused: nothing is known of how it
+ * ends. Behind another result than REPLAY_MORE only replay_close. */
 enum replay_result replay_step(struct replay *replay, size_t commands_max, replay_execute *execute,
                                void *context);
 

@@ -102,8 +102,9 @@ struct rdb_load {
     char error[256];
 };
 
-/* Does the file begin as one does? Of the append-only file's parts some do. */
-bool rdb_begins(struct io *io, const char *path);
+/* 1: the file begins as one does, as some of the append-only file's parts do; 0: it does not; or a
+ * negative errno. */
+int rdb_begins(struct io *io, const char *path);
 /* Open it and read its head. Failed: load->failure, load->error; a file that is not there is
  * io_error -ENOENT. To be ended by rdb_load_end in any case. */
 bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *options,

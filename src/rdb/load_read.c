@@ -83,12 +83,13 @@ static void fail_input(struct rdb_load *load) {
 
 static const char magic_word[] = {'R', 'E', 'D', 'I', 'S'};
 
-bool rdb_begins(struct io *io, const char *path) {
+int rdb_begins(struct io *io, const char *path) {
     char word[sizeof magic_word];
     io_file file = io->operations->open(io, path, IO_READ, 0);
-    if (file < 0) return false;
+    if (file < 0) return file;
     int64_t got = io->operations->read_at(io, file, word, sizeof word, 0);
     io->operations->close(io, file);
+    if (got < 0) return (int)got;
     return got == sizeof word && memcmp(word, magic_word, sizeof word) == 0;
 }
 

@@ -197,6 +197,11 @@ static bool judge(struct examined *examined, enum replay_result result) {
     /* A stretch is kept whole or not at all: cut in the middle it would not be what it is announced
      * to be. */
     if (good > replay->stretch_begin && good < replay->stretch_end) good = replay->stretch_begin;
+    if (result == REPLAY_REFUSED) {
+        say("Cannot read file %s behind offset %" PRIu64 ": %s, aborting...\n", examined->path,
+            replay->offset, replay->error);
+        return false;
+    }
     if (result != REPLAY_DONE) say("0x%16" PRIx64 ": %s\n", replay->offset, replay->error);
     say("AOF analyzed: filename=%s, size=%" PRIu64 ", ok_up_to=%" PRIu64 ", ok_up_to_line=%" PRIu64
         ", diff=%" PRIu64 "\n",
@@ -236,7 +241,12 @@ static bool read_commands(struct examined *examined, bool *was_cut) {
 static bool read_preamble(struct examined *examined) {
     struct check_rdb result;
     struct io *io = examined->options->io;
-    if (!rdb_begins(io, examined->path)) return true;
+    int is_rdb = rdb_begins(io, examined->path);
+    if (is_rdb < 0) {
+        say("Cannot read file %s: %s, aborting...\n", examined->path, strerror(-is_rdb));
+        return false;
+    }
+    if (is_rdb == 0) return true;
     check_rdb_file(io, examined->path, examined->shown, &result);
     if (!result.is_sound) {
         say("RDB preamble of AOF file is not sane, aborting.\n");
@@ -285,7 +295,7 @@ static bool examine_listed(const struct check_aof_options *options, const struct
     bool is_base = file->type == MANIFEST_BASE;
     if (is_base)
         say("Start to check BASE AOF (%s format).\n",
-            rdb_begins(options->io, path.data) ? "RDB" : "RESP");
+            rdb_begins(options->io, path.data) == 1 ? "RDB" : "RESP");
     bool is_good = examine(examined, is_base ? "BASE AOF" : "INCR AOF");
     memory_free(examined);
     buffer_release(&path);

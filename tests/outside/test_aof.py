@@ -569,6 +569,28 @@ def test_garbage_in_another_servers_file(start, tmp_path):
     assert taken.read_bytes() == good
 
 
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_damaged_base_ends_the_start(start, preamble):
+    """It was whole before the manifest named it: what is wrong there from the first byte on is no crash's leftover."""
+    server = start(**{**ON, "aof-use-rdb-preamble": preamble})
+    with server.connect() as connection:
+        for i in range(10):
+            assert connection.call("SET", f"key:{i}", i) == b"OK"
+        rewrite(server, connection)
+    kill(server)
+    increment(server).write_bytes(b"")
+    redo_of(server).unlink(missing_ok=True)
+    base = folder_of(server) / base_of(server)
+    whole = base.read_bytes()
+    base.write_bytes(b"?" + whole[1:])
+    one = start(wait=False, dir=server.folder, **ON)
+    assert one.wait() == 1
+    assert "Bad file format reading the append only file" in one.log()
+    assert base.read_bytes() == b"?" + whole[1:]
+    base.write_bytes(whole)
+    assert again(start, server).connect().call("DBSIZE") == 10
+
+
 def test_missing_file_ends_the_start(start):
     server = small(start)
     increment(server).unlink()

@@ -147,6 +147,35 @@ static bool redo(struct aof *aof, char *error, size_t error_size) {
     return result == 0;
 }
 
+struct leftovers {
+    struct aof *aof;
+    uint32_t count;
+};
+
+static void see_leftover(void *context, const char *name) {
+    struct leftovers *leftovers = context;
+    struct aof *aof = leftovers->aof;
+    leftovers->count += manifest_pass_over(&aof->manifest, aof->name, name);
+}
+
+/* There is no manifest. Files that look like a log's may be all that somebody has left of it: they
+ * stay as they are, and their numbers are not used again. */
+static bool pass_over_leftovers(struct aof *aof, char *error, size_t error_size) {
+    const struct io_operations *files = aof->io->operations;
+    struct leftovers leftovers = {.aof = aof};
+    int result = files->list(aof->io, aof->directory, see_leftover, &leftovers);
+    if (result == 0 && leftovers.count > 0) {
+        log_warning(aof->log,
+                    "%s has %u files of an append only log and no manifest that names them: they "
+                    "are not loaded, and left as they are",
+                    aof->directory, leftovers.count);
+        result = redo_set_aside(&aof->redo);
+    }
+    if (result < 0 && result != -ENOENT)
+        snprintf(error, error_size, "%s: %s", aof->directory, strerror(-result));
+    return result == 0 || result == -ENOENT;
+}
+
 bool aof_read_manifest(struct aof *aof, char *error, size_t error_size) {
     struct buffer name = {0}, path = {0}, text = {0};
     struct io_file_status status;
@@ -161,6 +190,8 @@ bool aof_read_manifest(struct aof *aof, char *error, size_t error_size) {
             snprintf(error, error_size, "%s: %s", path.data, reason);
             good = false;
         }
+    } else {
+        good = pass_over_leftovers(aof, error, error_size);
     }
     buffer_release(&name);
     buffer_release(&path);

@@ -235,6 +235,28 @@ static char *make_name(const char *log, uint64_t sequence, const char *suffix) {
     return name.data;
 }
 
+bool manifest_pass_over(struct manifest *manifest, const char *log, const char *name) {
+    static const struct {
+        const char *suffix;
+        bool is_base;
+    } kinds[] = {{".incr.aof", false}, {".base.rdb", true}, {".base.aof", true}};
+    size_t size = strlen(name), log_size = strlen(log);
+    if (strncmp(name, log, log_size) != 0 || name[log_size] != '.') return false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        size_t begin = log_size + 1, suffix = strlen(kinds[i].suffix);
+        uint64_t sequence;
+        if (size < begin + suffix || strcmp(name + size - suffix, kinds[i].suffix) != 0 ||
+            !number_parse_u64(bytes_make(name + begin, size - suffix - begin), &sequence) ||
+            sequence > INT64_MAX)
+            continue;
+        uint64_t *taken =
+            kinds[i].is_base ? &manifest->base_sequence : &manifest->increment_sequence;
+        if (sequence > *taken) *taken = sequence;
+        return true;
+    }
+    return false;
+}
+
 struct manifest_file *manifest_add_increment(struct manifest *manifest, const char *log,
                                              int64_t start_offset) {
     uint64_t sequence = ++manifest->increment_sequence;

@@ -49,6 +49,9 @@ struct manifest_file *manifest_add_increment(struct manifest *manifest, const ch
  * increments go on from a base of history. */
 struct manifest_file *manifest_add_base(struct manifest *manifest, const char *log, bool is_rdb,
                                         uint64_t first_increment);
+/* A file of this name is in the folder. True when it is named as a file of `log` is, with a number:
+ * then that number is taken. */
+bool manifest_pass_over(struct manifest *manifest, const char *log, const char *name);
 /* An old log, of one file, becomes the base. */
 void manifest_adopt(struct manifest *manifest, const char *name);
 void manifest_remove(struct manifest *manifest, size_t index);

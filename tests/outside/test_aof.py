@@ -599,6 +599,30 @@ def test_missing_file_ends_the_start(start):
     assert "doesn't exist" in one.log()
 
 
+def test_without_its_manifest_a_log_is_left_alone(start):
+    """As in Redis the start knows nothing of it; but no file of it is written over."""
+    server = small(start)
+    kill(server)
+    folder = folder_of(server)
+    lost = (folder / "appendonly.aof.manifest").read_bytes()
+    (folder / "appendonly.aof.manifest").unlink()
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+    other = again(start, server)
+    assert "no manifest that names them" in other.log()
+    with other.connect() as connection:
+        assert connection.call("DBSIZE") == 0
+        assert connection.call("SET", "new", 1) == b"OK"
+    kill(other)
+    for name, content_before in before.items():
+        name += ".aside" if name.endswith(".redo") else ""
+        assert (folder / name).read_bytes() == content_before
+    assert again(start, server).connect().call("GET", "new") == b"1"
+    redo_of(server).unlink(missing_ok=True)
+    (folder / "appendonly.aof.manifest").write_bytes(lost)
+    (folder / "appendonly.aof.redo.aside").rename(folder / "appendonly.aof.redo")
+    assert again(start, server).connect().call("GET", "key:7") == b"7"
+
+
 def test_a_manifest_that_is_none_ends_the_start(start):
     server = small(start)
     (folder_of(server) / "appendonly.aof.manifest").write_text("file\n")

@@ -108,12 +108,42 @@ static void test_names_of_history_are_taken(void **state) {
     manifest_release(&manifest);
 }
 
+static void test_names_in_the_folder_are_taken(void **state) {
+    (void)state;
+    static const char *const others[] = {"",
+                                         "a.aof",
+                                         "a.aof.manifest",
+                                         "a.aof.redo",
+                                         "a.aof.incr.aof",
+                                         "a.aof..incr.aof",
+                                         "a.aof.9.incr.rdb",
+                                         "b.aof.9.incr.aof",
+                                         "a.aof.9.incr.aof.redo",
+                                         "temp-a.aof.9.incr.aof",
+                                         "a.aof.x9.base.rdb",
+                                         "a.aof.-9.base.rdb",
+                                         "a.aof.18446744073709551615.base.rdb",
+                                         "a.aof.99999999999999999999.base.rdb"};
+    struct manifest manifest = {0};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(manifest_pass_over(&manifest, "a.aof", others[i]));
+    assert_true(manifest_pass_over(&manifest, "a.aof", "a.aof.7.incr.aof"));
+    assert_true(manifest_pass_over(&manifest, "a.aof", "a.aof.5.incr.aof"));
+    assert_true(manifest_pass_over(&manifest, "a.aof", "a.aof.2.base.rdb"));
+    assert_true(manifest_pass_over(&manifest, "a.aof", "a.aof.3.base.aof"));
+    assert_int_equal(manifest.count, 0);
+    assert_string_equal(manifest_add_increment(&manifest, "a.aof", 0)->name, "a.aof.8.incr.aof");
+    assert_string_equal(manifest_add_base(&manifest, "a.aof", true, 8)->name, "a.aof.4.base.rdb");
+    manifest_release(&manifest);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_redis_writes),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_names_of_history_are_taken),
+        cmocka_unit_test(test_names_in_the_folder_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -183,9 +183,8 @@ static bool refused_by_rules(struct call *call) {
     return false;
 }
 
-/* True when the call was answered with an error instead. Inlined: most of it is not reached. */
-__attribute__((always_inline)) static inline bool refused(struct call *call,
-                                                          const struct command *container) {
+/* True when the call was answered with an error instead. */
+static bool refused(struct call *call, const struct command *container) {
     const struct command *command = call->command;
     if (!command) {
         if (is_http(call->argv[0])) return refuse_http(call);

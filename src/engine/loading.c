@@ -194,13 +194,13 @@ static bool execute(void *context, struct request *request, char *error, size_t 
     return dispatch_effect(loading->session, request, error, error_size);
 }
 
-/* Commands from `offset` of the present part on. */
 static enum state unreadable(const struct loading *loading, int error) {
     log_warning(loading->server->log, "Can't open the append log file %s for reading: %s",
                 loading->parts[loading->part].path, strerror(-error));
     return FAILED;
 }
 
+/* Commands from `offset` of the present part on. */
 static enum state begin_commands(struct loading *loading, uint64_t offset) {
     struct server *server = loading->server;
     const char *path = loading->parts[loading->part].path;

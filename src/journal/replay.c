@@ -95,9 +95,10 @@ static bool skip_beginning(struct replay *replay, uint64_t skipped) {
 /* ---- the end ---- */
 
 /* What stands from `good` on is not whole. Is it a crash's leftover? `is_short`: it would be good
- * if only the file went on. */
+ * if only the file went on. Refused, when that is not known because it cannot be read. */
 static enum replay_result judge_end(struct replay *replay, const char *what, bool is_short) {
     enum { OVERLAP = ANNOTATION_SIZE_MAX, BLOCK = 1 << 20 };
+    if (replay->error[0]) return REPLAY_REFUSED;
     if (replay->good < replay->stretch_end)
         return fail(replay, REPLAY_ROTTEN, "%s at offset %llu, in a stretch that is as announced",
                     what, (unsigned long long)replay->good);
@@ -151,16 +152,13 @@ static enum replay_result take_line(struct replay *replay, void *context) {
     const char *end = memchr(rest.data, '\n', rest.size);
     if (!end) {
         if (rest.size < LINE_MAX_SIZE && read_more(replay)) return take_line(replay, context);
-        if (replay->error[0]) return REPLAY_REFUSED;
         return judge_end(replay, "a line without end", true);
     }
     size_t size = (size_t)(end - rest.data) + 1;
     struct annotation annotation;
     if (annotation_parse(bytes_make(rest.data, size), &annotation)) {
         if (!stretch_is_sound(replay, &annotation, size))
-            return replay->error[0]
-                       ? REPLAY_REFUSED
-                       : judge_end(replay, "a stretch that is not as it was announced", false);
+            return judge_end(replay, "a stretch that is not as it was announced", false);
         replay->last = annotation;
         replay->announced = true;
         replay->stretch_begin = replay->offset;
@@ -288,10 +286,7 @@ static enum replay_result take(struct replay *replay, replay_execute *execute, v
         if (result == REQUEST_ERROR) return judge_end(replay, error, false);
         pass(replay, consumed);
         if (result == REQUEST_READY) return take_request(replay, &request, execute, context);
-        if (!read_more(replay)) {
-            if (replay->error[0]) return REPLAY_REFUSED;
-            return judge_end(replay, "an unfinished command", true);
-        }
+        if (!read_more(replay)) return judge_end(replay, "an unfinished command", true);
     }
 }
 

@@ -193,15 +193,15 @@ static enum replay_result read_all(struct examined *examined) {
 
 static bool judge(struct examined *examined, enum replay_result result) {
     const struct replay *replay = &examined->replay;
-    uint64_t good = result == REPLAY_DONE ? replay->offset : replay->good;
-    /* A stretch is kept whole or not at all: cut in the middle it would not be what it is announced
-     * to be. */
-    if (good > replay->stretch_begin && good < replay->stretch_end) good = replay->stretch_begin;
     if (result == REPLAY_REFUSED) {
         say("Cannot read file %s behind offset %" PRIu64 ": %s, aborting...\n", examined->path,
             replay->offset, replay->error);
         return false;
     }
+    uint64_t good = result == REPLAY_DONE ? replay->offset : replay->good;
+    /* A stretch is kept whole or not at all: cut in the middle it would not be what it is announced
+     * to be. */
+    if (good > replay->stretch_begin && good < replay->stretch_end) good = replay->stretch_begin;
     if (result != REPLAY_DONE) say("0x%16" PRIx64 ": %s\n", replay->offset, replay->error);
     say("AOF analyzed: filename=%s, size=%" PRIu64 ", ok_up_to=%" PRIu64 ", ok_up_to_line=%" PRIu64
         ", diff=%" PRIu64 "\n",

@@ -21,10 +21,12 @@ static inline bool item_is_integer(const struct item *item) {
 }
 /* These bytes; an integer if they are one's canonical digits. Their data is never NULL. */
 static inline struct item item_make(struct bytes bytes) {
-    struct item item = {bytes.data, bytes.size, 0};
     enum { DIGITS_MAX = 20 };
-    if (bytes.size - 1 < DIGITS_MAX && number_parse_i64(bytes, &item.integer)) item.text = NULL;
-    return item;
+    if (bytes.size - 1 >= DIGITS_MAX || *bytes.data > '9')
+        return (struct item){bytes.data, bytes.size, 0};
+    int64_t integer = 0;
+    bool is_integer = number_parse_i64(bytes, &integer);
+    return (struct item){is_integer ? NULL : bytes.data, bytes.size, integer};
 }
 static inline struct item item_integer(int64_t integer) {
     return (struct item){.integer = integer};

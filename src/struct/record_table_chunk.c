@@ -9,6 +9,7 @@
  *     1 0 0 e 000 1 | time, 8 bytes if e | pointer to a struct record_block
  *
  * v: the value is an integer, of as many bytes as are left. Integers are little-endian. */
+#include "base/prefetch.h"
 #include "struct/record_table_node.h"
 
 #ifdef __SSE2__
@@ -282,6 +283,7 @@ struct record_chunk *chunk_create(struct record_table *table, const struct recor
 struct record_chunk *chunk_remake(struct record_table *table, const struct record_world *world,
                                   struct record_chunk *chunk, size_t need) {
     size_t least = chunk_need(chunk->count, chunk->used);
+    chunk_approach(chunk);
     struct record_chunk *other =
         chunk_create(table, world, chunk->depth, need > least ? need : least);
     uint8_t capacity = other->capacity;
@@ -302,6 +304,12 @@ void chunk_drop(struct record_table *table, const struct record_world *world,
         epochs_retire(world->epochs, release_node, NULL, chunk_word(chunk), chunk_size(chunk));
     else
         memory_free(chunk);
+}
+
+void chunk_approach(const struct record_chunk *chunk) {
+    enum { LINE = 64 };
+    for (const uint8_t *at = chunk_end(chunk) - chunk->used; at < chunk_end(chunk); at += LINE)
+        memory_prefetch(at);
 }
 
 bool chunk_is_roomy(const struct record_chunk *chunk) {

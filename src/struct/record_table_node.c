@@ -148,6 +148,7 @@ void path_split(struct record_table *table, const struct record_world *world,
     struct record_chunk *chunk = path->chunk;
     uint64_t hashes[UINT8_MAX];
     size_t used[2] = {0}, count[2] = {0};
+    chunk_approach(chunk);
     hash_records(chunk, world, hashes, used, count);
     struct record_chunk *sides[2];
     for (int i = 0; i < 2; i++)

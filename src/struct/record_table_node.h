@@ -155,6 +155,8 @@ struct record_chunk *chunk_create(struct record_table *table, const struct recor
  * one is dropped. */
 struct record_chunk *chunk_remake(struct record_table *table, const struct record_world *world,
                                   struct record_chunk *chunk, size_t need);
+/* Bring all its records near. */
+void chunk_approach(const struct record_chunk *chunk);
 /* It is no longer part of the table; its large records are not freed. */
 void chunk_drop(struct record_table *table, const struct record_world *world,
                 struct record_chunk *chunk);

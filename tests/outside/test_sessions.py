@@ -221,6 +221,39 @@ def test_a_huge_pipeline_does_not_starve_others(server):
     assert sorted(waits)[len(waits) // 2] < 0.1
 
 
+def test_many_pipelines_at_once(server, config):
+    """More requests than are brought near together, all waiting when the engine comes to them: each does its own, and
+    none is charged with what was done before it."""
+    config("slowlog-log-slower-than", 100_000)
+    control = server.connect()
+    control.call_ok("SLOWLOG", "RESET")
+    control.call("HSET", "hash", *[word for i in range(2000) for word in (f"field{i}", i)])
+    control.call("SADD", "set", *range(2000))
+    sessions = [server.connect() for _ in range(12)]
+    control.send(encode("DEBUG", "SLEEP", "0.3"))
+    time.sleep(0.1)
+    for number, session in enumerate(sessions):
+        session.send(encode("SELECT", number % 2) + b"".join(
+            encode("INCR", f"counter{i % 40}") + encode("SET", f"{number}:{i}", f"{number} {i}")
+            + encode("HGET", "hash", f"field{number * 100 + i}") + encode("SISMEMBER", "set", i * 40)
+            + encode("MGET", *[f"{number}:{j}" for j in range(i + 2)]) for i in range(100)))
+    assert control.read() == b"OK"
+    counts = {0: {}, 1: {}}
+    for number, session in enumerate(sessions):
+        database = number % 2
+        assert session.read() == b"OK"
+        for i in range(100):
+            counts[database].setdefault(i % 40, []).append(session.read())
+            assert session.read() == b"OK"
+            assert session.read() == (b"%d" % (number * 100 + i) if database == 0 else None)
+            assert session.read() == int(database == 0 and i * 40 < 2000)
+            assert session.read() == [b"%d %d" % (number, j) for j in range(i + 1)] + [None]
+    for counters in counts.values():
+        for each in counters.values():
+            assert sorted(each) == list(range(1, len(each) + 1))
+    assert [entry[3][0] for entry in control.call("SLOWLOG", "GET", -1)] == [b"DEBUG"]
+
+
 @pytest.mark.ours("a session's share of a turn is bounded, large values or not")
 def test_many_large_replies_do_not_starve_others(server):
     connection, hog = server.connect(), server.connect()

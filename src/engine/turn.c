@@ -329,13 +329,13 @@ static void prefetch_elements(struct turn *turn) {
     }
 }
 
-/* What the items before `behind` need. Each step touches what the step before has brought near:
- * directory, bucket, entry, large value, element. */
-static void prefetch(struct server *server, uint32_t first, uint32_t behind) {
+/* Each step touches what the step before has brought near: directory, bucket, entry, large value,
+ * element. */
+static void prefetch(struct server *server) {
     struct turn *turn = &server->turn;
     turn->hashes_used = 0;
     turn->key_count = 0;
-    for (uint32_t i = first; i < behind; i++)
+    for (uint32_t i = 0; i < turn->item_count; i++)
         hash_keys(server, &turn->items[i]);
     const struct turn_key *end = turn->keys + turn->key_count;
     for (struct turn_key *key = turn->keys; key < end; key++)
@@ -417,26 +417,11 @@ static void finish_session(struct session *session) {
     session_reply_end(session);
 }
 
-/* Prefetch for the next requests, of whole sessions. Returns the first request behind them. */
-static uint32_t approach(struct server *server, uint32_t first) {
-    struct turn *turn = &server->turn;
-    uint32_t behind = first + 1;
-    while (behind < turn->item_count &&
-           (behind - first < TURN_PREFETCH_REQUESTS ||
-            turn->items[behind].session == turn->items[behind - 1].session))
-        behind++;
-    if (turn->item_count == 1) return behind;
-    prefetch(server, first, behind);
-    turn->ticks = io_ticks(server->io);
-    return behind;
-}
-
 static void execute(struct server *server) {
     struct turn *turn = &server->turn;
-    uint32_t i = 0, near = 0;
+    uint32_t i = 0;
     turn->ticks = io_ticks(server->io);
     while (i < turn->item_count) {
-        if (i == near) near = approach(server, i);
         struct session *session = turn->items[i].session;
         if (unlikely(turn->outbox_used > TURN_OUTBOX_SIZE / 2)) empty_outbox(server);
         session_reply_begin(session);
@@ -527,6 +512,7 @@ void turn_batches(struct server *server) {
         turn->outbox_used = 0;
         request_arena_reset(&turn->arena);
         uint32_t count = fill_batch(server, batch, last, &at_end);
+        if (turn->item_count > 1) prefetch(server);
         execute(server);
         if (unlikely(server->tracking.has_changes)) tracking_broadcast(server);
         commit(server);

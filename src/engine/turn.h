@@ -2,7 +2,7 @@
  *
  * A turn is a wait and as many batches as there is work; a batch takes at most TURN_BATCH_SESSIONS
  * sessions and TURN_BATCH_REQUESTS requests, of one session at most TURN_SHARE; a session with more
- * work stands in line again behind the others. Prefetch and execute take turns within the batch. */
+ * work stands in line again behind the others. */
 #ifndef REDSTART_ENGINE_TURN_H
 #define REDSTART_ENGINE_TURN_H
 
@@ -17,18 +17,17 @@ struct entry;
 
 enum {
     TURN_EVENTS = 512,
-    TURN_BATCH_SESSIONS = 128,
-    TURN_HASHES = 16 * 1024, /* prefetched together; requests beyond go without */
-    TURN_BATCH_REQUESTS = 512,
-    /* Prefetched together, then executed: what they need fits into the processor's first cache, and
-     * is enough for its memory to have work. */
-    TURN_PREFETCH_REQUESTS = 128,
+    TURN_BATCH_SESSIONS = 32,
+    TURN_HASHES = 16 * 1024, /* of a batch; requests beyond go without prefetch */
+    /* Enough to keep memory at work, and what they need still fits into the processor's first
+     * cache. Turns are over in time, too: they end between batches. */
+    TURN_BATCH_REQUESTS = 128,
     TURN_DELIVERY_US = 300,  /* for sending messages, in a turn */
     TURN_US = 300,           /* after that no further batch is begun in a turn */
     TURN_POLL_US = 1000,     /* the poller is asked at least so often, however long the line is */
     TURN_SHARE = 128,        /* requests of one session in one batch */
     TURN_PREFETCH_KEYS = 16, /* of one request */
-    TURN_KEYS = 4 * 1024,    /* prefetched together */
+    TURN_KEYS = 4 * 1024,    /* of a batch, prefetched */
     TURN_RECEIVE_SIZE = 16 * 1024,  /* bytes asked for at once into the inbox */
     TURN_INBOX_SIZE = 1024 * 1024,  /* where the batch's input lands */
     TURN_OUTBOX_SIZE = 1024 * 1024, /* where the batch's replies are written */
@@ -62,7 +61,7 @@ struct turn {
     struct request_arena arena;
     char *inbox, *outbox;
     size_t inbox_used, outbox_used;
-    uint64_t *hashes; /* room for those of the requests that were prefetched together */
+    uint64_t *hashes; /* room for the batch's */
     size_t hashes_used;
     struct turn_key *keys;
     size_t key_count;

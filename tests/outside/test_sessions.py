@@ -222,7 +222,7 @@ def test_a_huge_pipeline_does_not_starve_others(server):
 
 
 def test_many_pipelines_at_once(server, config):
-    """More requests than are brought near together, all waiting when the engine comes to them: each does its own, and
+    """More requests than a batch takes, all waiting when the engine comes to them: each does its own, and
     none is charged with what was done before it."""
     config("slowlog-log-slower-than", 100_000)
     control = server.connect()

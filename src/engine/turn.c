@@ -300,7 +300,6 @@ static void hash_keys(struct server *server, struct turn_item *item) {
         uint64_t hash = again ? turn->keys[turn->key_count - 1].hash
                               : hash_bytes(&server->keyspace.secret, name);
         item->hashes[i] = hash;
-        if (turn->key_count == TURN_KEYS) continue;
         turn->keys[turn->key_count++] = (struct turn_key){
             .database = db,
             .hash = hash,

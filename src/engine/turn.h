@@ -22,14 +22,14 @@ enum {
     /* Enough to keep memory at work, and what they need still fits into the processor's first
      * cache. Turns are over in time, too: they end between batches. */
     TURN_BATCH_REQUESTS = 128,
-    TURN_DELIVERY_US = 300,  /* for sending messages, in a turn */
-    TURN_US = 300,           /* after that no further batch is begun in a turn */
-    TURN_POLL_US = 1000,     /* the poller is asked at least so often, however long the line is */
-    TURN_SHARE = 128,        /* requests of one session in one batch */
-    TURN_PREFETCH_KEYS = 16, /* of one request */
-    TURN_KEYS = 4 * 1024,    /* of a batch, prefetched */
-    TURN_RECEIVE_SIZE = 16 * 1024,  /* bytes asked for at once into the inbox */
-    TURN_INBOX_SIZE = 1024 * 1024,  /* where the batch's input lands */
+    TURN_DELIVERY_US = 300, /* for sending messages, in a turn */
+    TURN_US = 300,          /* after that no further batch is begun in a turn */
+    TURN_POLL_US = 1000,    /* the poller is asked at least so often, however long the line is */
+    TURN_SHARE = TURN_BATCH_REQUESTS,                     /* of one session in one batch */
+    TURN_PREFETCH_KEYS = 16,                              /* of one request */
+    TURN_KEYS = TURN_BATCH_REQUESTS * TURN_PREFETCH_KEYS, /* of a batch, prefetched */
+    TURN_RECEIVE_SIZE = 16 * 1024, /* bytes asked for at once into the inbox */
+    TURN_INBOX_SIZE = TURN_BATCH_SESSIONS * TURN_RECEIVE_SIZE, /* where the batch's input lands */
     TURN_OUTBOX_SIZE = 1024 * 1024, /* where the batch's replies are written */
 };
 

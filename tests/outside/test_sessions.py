@@ -251,6 +251,8 @@ def test_many_pipelines_at_once(server, config):
     for counters in counts.values():
         for each in counters.values():
             assert sorted(each) == list(range(1, len(each) + 1))
+    time.sleep(0.15)
+    sessions[0].call_ok("SET", "key", "after a rest")
     assert [entry[3][0] for entry in control.call("SLOWLOG", "GET", -1)] == [b"DEBUG"]
 
 

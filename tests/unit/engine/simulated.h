@@ -3,6 +3,7 @@
 #define REDSTART_TESTS_ENGINE_SIMULATED_H
 
 #include "../base/cmocka_all.h"
+#include "../base/effort.h"
 #include "base/invariant.h"
 #include "base/memory.h"
 #include "engine/command.h"
@@ -96,7 +97,7 @@ struct simulated_seeds {
 };
 
 static inline struct simulated_seeds simulated_seeds(int argc, char **argv, uint64_t count) {
-    struct simulated_seeds seeds = {1, count};
+    struct simulated_seeds seeds = {1, EFFORT(count)};
     for (int i = 1; i + 1 < argc; i += 2) {
         uint64_t number = strtoull(argv[i + 1], NULL, 10);
         if (strcmp(argv[i], "--seeds") == 0) seeds.count = number;

@@ -1,6 +1,7 @@
 /* test_aof.c: what the append-only file's writer leaves on a simulated disk that is slow, full,
  * failing, or loses its power, read again as a start would read it. From seeds, printed. */
 #include "../base/cmocka_all.h"
+#include "../base/effort.h"
 #include "base/memory.h"
 #include "io/simulation.h"
 #include "journal/aof.h"
@@ -10,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SEEDS = 1000, STEPS = 400 };
+enum { SEEDS = EFFORT(1000), STEPS = 400 };
 
 struct world {
     uint64_t seed;

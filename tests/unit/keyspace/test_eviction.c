@@ -2,6 +2,7 @@
  * traces beside exact LRU (tests/bench/eviction measures whole servers), and the promises of the
  * other policies. */
 #include "../base/cmocka_all.h"
+#include "../base/effort.h"
 #include "../base/random.h"
 #include "base/memory.h"
 #include "keyspace/eviction.h"
@@ -164,7 +165,7 @@ static void test_hit_ratios(void **state) {
                                           {.alpha = 1.1, .shifts = true},
                                           {.alpha = 0.9, .scans = true, .shifts = true}};
     struct random random = random_from_seed();
-    for (size_t i = 0; i < sizeof traces / sizeof traces[0]; i++) {
+    for (size_t i = 0; i < sizeof traces / sizeof traces[0]; i += EFFORT_SHARE) {
         uint32_t *requests = make_trace(&random, &traces[i]);
         double exact = exact_lru(requests), lru = ours(requests, USE_BY_TIME),
                lfu = ours(requests, USE_BY_COUNT);

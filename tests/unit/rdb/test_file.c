@@ -1,6 +1,7 @@
 /* test_file.c: a keyspace of all types into a file of the simulated disk and back; the same with
  * every byte cut off or changed, and with a disk that is full or fails. */
 #include "../base/cmocka_all.h"
+#include "../base/effort.h"
 #include "../base/random.h"
 #include "base/memory.h"
 #include "io/simulation.h"
@@ -282,7 +283,7 @@ static bool has_temporary(struct world *w) {
  * new file may be there. */
 static void test_failing_disk(void **state) {
     (void)state;
-    enum { ROUNDS = 200, MILLION = 1000000 };
+    enum { ROUNDS = EFFORT(200), MILLION = 1000000 };
     struct world w;
     struct digest loaded, before;
     struct digest now;
@@ -311,7 +312,7 @@ static void test_failing_disk(void **state) {
         if (!good && memcmp(loaded.bytes, now.bytes, DIGEST_SIZE) == 0) before = now;
         assert_memory_equal(loaded.bytes, before.bytes, DIGEST_SIZE);
     }
-    assert_true(failures > 10 && left_over < failures / 2);
+    assert_true(failures > ROUNDS / 20 && left_over < failures / 2);
     world_close(&w);
 }
 

@@ -79,7 +79,7 @@ static void test_model(void **state) {
     } phases[] = {{80, 0, POOL_BLOCK_MAX}, {20, 0, POOL_BLOCK_MAX}, {90, 5, 3000},
                   {10, 5, 3000},           {95, 30, 700},           {5, 0, POOL_BLOCK_MAX}};
     for (size_t phase = 0; phase < sizeof phases / sizeof phases[0]; phase++) {
-        for (size_t i = 0; i < 20000; i++) {
+        for (size_t i = 0; i < EFFORT(20000); i++) {
             struct block *b = &blocks[support_below(&random, BLOCKS)];
             bool grow = support_below(&random, 100) < phases[phase].growth;
             if (b->at == NULL && grow)

@@ -30,7 +30,7 @@ static void run_model(size_t ids, size_t steps, uint64_t seed) {
 static void test_model_small(void **state) {
     (void)state;
     uint64_t seed = support_seed("record_model_small");
-    for (size_t round = 0; round < 200; round++)
+    for (size_t round = 0; round < EFFORT(200); round++)
         run_model(2 + support_below(&seed, 300), 200, seed + round);
 }
 
@@ -38,7 +38,7 @@ static void test_model_large(void **state) {
     (void)state;
     uint64_t seed = support_seed("record_model_large");
     run_model(6000, 20000, seed);
-    run_model(150000, 300000, seed);
+    run_model(EFFORT(150000), EFFORT(300000), seed);
 }
 
 /* A key and a value that point into the table; a replacement that makes the chunk split. */
@@ -122,7 +122,7 @@ static void scan_while_changing(struct record_model *m, size_t stay, size_t come
 static void test_scan(void **state) {
     (void)state;
     uint64_t seed = support_seed("record_scan");
-    for (unsigned round = 0; round < 20; round++) {
+    for (unsigned round = 0; round < EFFORT(20); round++) {
         struct record_model m;
         record_model_open(&m, 1, seed + round);
         scan_while_changing(&m, 300 + 500 * round, 20000, round % 2 == 0);
@@ -299,7 +299,7 @@ static double bytes_a_record(size_t value_size, double limit) {
     char key[16], value[256];
     double worst = 0, start = seconds();
     record_model_open(&m, 1, 7);
-    size_t before = memory_report().allocated, count = 1000000;
+    size_t before = memory_report().allocated, count = EFFORT(1000000);
     for (uint64_t id = 1; id <= count; id++) {
         struct record record = {support_text(key, sizeof key, id, 1),
                                 support_text(value, value_size, id, 2), RECORD_NO_EXPIRY};

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "../base/effort.h"
 #include "struct/table.h"
 
 /* splitmix64 (public domain, Vigna) */

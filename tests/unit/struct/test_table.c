@@ -26,7 +26,7 @@ static void run_model(enum support_hashing hashing, size_t ids, size_t steps, ui
 static void test_model_small(void **state) {
     (void)state;
     uint64_t seed = support_seed("model_small");
-    for (size_t round = 0; round < 300; round++)
+    for (size_t round = 0; round < EFFORT(300); round++)
         run_model(round % HASHING_COUNT, 2 + support_below(&seed, 300), 200, seed + round);
 }
 
@@ -41,14 +41,14 @@ static void test_model_large(void **state) {
     (void)state;
     uint64_t seed = support_seed("model_large");
     for (unsigned hashing = 0; hashing < HASHING_COUNT; hashing++)
-        run_model(hashing, 200000, 300000, seed + hashing);
+        run_model(hashing, EFFORT(200000), EFFORT(300000), seed + hashing);
 }
 
 /* What is promised about size: nothing, then 128 bytes, and 9 bytes an element at most. */
 static void test_sizes(void **state) {
     (void)state;
     struct support s;
-    support_open(&s, HASHING_GOOD, 1 << 20, support_seed("sizes"));
+    support_open(&s, HASHING_GOOD, EFFORT(1 << 20), support_seed("sizes"));
     assert_int_equal(table_size(&s.table), 0);
     support_insert(&s, 1);
     assert_int_equal(table_size(&s.table), 128);
@@ -102,7 +102,7 @@ static void test_hysteresis(void **state) {
 static void test_presize(void **state) {
     (void)state;
     uint64_t seed = support_seed("presize");
-    static const size_t counts[] = {1, 9, 300, 700, 5000, 100000, 600000};
+    static const size_t counts[] = {1, 9, 300, 700, 5000, EFFORT(100000), EFFORT(600000)};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         struct support s;
         support_open(&s, HASHING_GOOD, counts[i] + 1, seed);

@@ -53,7 +53,7 @@ static void run_changing(enum support_hashing hashing, size_t staying, size_t id
     support_open(&s, hashing, ids, seed);
     for (uint64_t id = 1; id < staying; id++)
         support_insert(&s, id);
-    for (unsigned round = 0; round < 8; round++) {
+    for (unsigned round = 0; round < EFFORT(8); round++) {
         struct seen seen = {.times = calloc(s.ids, sizeof(uint32_t))};
         uint64_t cursor = 0;
         unsigned growth = 50;
@@ -83,7 +83,7 @@ static void test_changing(void **state) {
     (void)state;
     uint64_t seed = support_seed("scan_changing");
     for (unsigned hashing = 0; hashing < HASHING_COUNT; hashing++) {
-        for (unsigned i = 0; i < 20; i++)
+        for (unsigned i = 0; i < EFFORT(20); i++)
             run_changing(hashing, 3 + i, 400, seed + i);
         run_changing(hashing, 200, 5000, seed);
         run_changing(hashing, 2000, 6000, seed);

@@ -118,11 +118,11 @@ static void test_model(void **state) {
     uint64_t seed = support_seed("sweep_model");
     for (unsigned hashing = 0; hashing < HASHING_COUNT; hashing++)
         for (unsigned viewed = 0; viewed < 2; viewed++) {
-            for (unsigned i = 0; i < 10; i++)
+            for (unsigned i = 0; i < EFFORT(10); i++)
                 run_model(hashing, 2 + support_below(&seed, 500), seed + i, viewed);
             run_model(hashing, 30000, seed, viewed);
         }
-    run_model(HASHING_GOOD, 400000, seed, false);
+    run_model(HASHING_GOOD, EFFORT(400000), seed, false);
 }
 
 /* Two sweeps at different places, and changes between their calls, lose no bound. */

@@ -2,6 +2,7 @@
  * bases, restored to random times, offsets and commands: what the new folder has is what was there
  * then. From seeds, printed. */
 #include "../base/cmocka_all.h"
+#include "../base/effort.h"
 #include "io/files.h"
 #include "io/simulation.h"
 #include "journal/aof.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 
 enum {
-    SEEDS = 1000,
+    SEEDS = EFFORT(1000),
     STEPS = 120,
     COMMANDS_MAX = STEPS * 5 + 1,
     MOMENTS = 12,

@@ -448,9 +448,11 @@ static bool run_held(struct session *session, const struct command *command,
 
 void dispatch_held(struct session *session) {
     if (session->waiter) return;
+    struct turn *turn = &session->server->turn;
     struct session_held *first = session->held;
     session->held = NULL;
-    session->server->turn.ticks = io_ticks(session->server->io);
+    session->flags &= ~(uint32_t)SESSION_LATE;
+    turn->ticks = io_ticks(session->server->io);
     session_reply_begin(session);
     while (first && !finished(session)) {
         const struct command *command = server_find_command(session->server, first->words[0]);
@@ -462,14 +464,20 @@ void dispatch_held(struct session *session) {
         first = next;
         if (has_behind(session->server)) run_behind(session->server);
         if (!done) break;
+        if (first && turn_is_late(turn)) {
+            session->flags |= SESSION_LATE;
+            break;
+        }
     }
     if (session->waiter)
         session->held->next = first;
     else
         session->held = first;
+    if (session->protocol_error && !session->held) session_answer_protocol_error(session);
     session_reply_end(session);
     session_watch(session);
-    if (!session->held && (session->flags & SESSION_MORE)) turn_enqueue(session->server, session);
+    bool has_work = session->held ? session->flags & SESSION_LATE : session->flags & SESSION_MORE;
+    if (has_work && !(session->flags & SESSION_IN_BATCH)) turn_enqueue(session->server, session);
 }
 
 bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *instead) {

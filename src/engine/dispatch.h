@@ -24,7 +24,8 @@ uint32_t dispatch_flags(const struct call *call);
  * then the reply is that error. */
 bool dispatch_refused_by_state(struct call *call);
 
-/* Run what the session holds, as far as it may run now: not while it waits for a key. */
+/* Run what the session holds, as far as it may run now: not while it waits for a key. When the
+ * batch's time is over the rest is late (turn.h), but one request is run. */
 void dispatch_held(struct session *session);
 
 /* The request that waits for keys (waiting.h) runs again, with `ready` the argument of one that may

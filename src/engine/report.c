@@ -113,7 +113,7 @@ static void append_clients(struct report *report) {
         const struct session *session = server->sessions[i];
         if (session->flags & SESSION_INTERNAL) continue;
         connected += session->class != SESSION_CLASS_REPLICA;
-        blocked += session->held != NULL;
+        blocked += session_is_blocked(session);
         if (session->input.capacity > input) input = session->input.capacity;
         if (session_output_size(session) > output) output = session_output_size(session);
     }

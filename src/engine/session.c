@@ -10,6 +10,7 @@
 #include "engine/server.h"
 #include "engine/transaction.h"
 #include <errno.h>
+#include <stdio.h>
 
 enum {
     OUTBOX_LEAST = 4096,
@@ -349,6 +350,10 @@ void session_watch(struct session *session) {
 
 /* ---- held requests ---- */
 
+bool session_is_blocked(const struct session *session) {
+    return session->held && !(session->flags & SESSION_LATE);
+}
+
 void session_hold(struct session *session, struct request *request) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < request->count; i++)
@@ -375,6 +380,14 @@ void session_hold(struct session *session, struct request *request) {
     while (*end)
         end = &(*end)->next;
     *end = held;
+}
+
+void session_answer_protocol_error(struct session *session) {
+    if (session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW)) return;
+    char text[128];
+    int size = snprintf(text, sizeof text, "ERR Protocol error: %s", session->protocol_error);
+    reply_error(&session->reply, bytes_make(text, (size_t)size));
+    session->flags |= SESSION_CLOSE_AFTER_REPLY;
 }
 
 void session_drop_held(struct session_held *held) {
@@ -508,7 +521,7 @@ static void describe_flags(const struct session *session, struct buffer *out) {
     if (session->flags & (SESSION_PRIMARY | SESSION_RAW)) buffer_append_byte(out, 'M');
     if (session->flags & SESSION_SUBSCRIBED) buffer_append_byte(out, 'P');
     if (session->flags & SESSION_MULTI) buffer_append_byte(out, 'x');
-    if (session->held) buffer_append_byte(out, 'b');
+    if (session_is_blocked(session)) buffer_append_byte(out, 'b');
     if (tracking_mode(session) & TRACKING_ON) buffer_append_byte(out, 't');
     if (tracking_mode(session) & TRACKING_BROKEN) buffer_append_byte(out, 'R');
     if (tracking_mode(session) & TRACKING_BCAST) buffer_append_byte(out, 'B');

@@ -51,6 +51,7 @@ enum session_flag {
     SESSION_SUBSCRIBED = 1 << 28,   /* to something (pubsub.h) */
     SESSION_DEAF = 1 << 29,         /* not read from for the time being */
     SESSION_DELIVERING = 1 << 25,   /* in the turn's line of sessions that have got messages */
+    SESSION_LATE = 1 << 30, /* what it holds waits for nothing but its turn (turn.h) */
     SESSION_TOLD = 1 << 26, /* its output has messages, which depend on all that came before */
     /* Of any of these a request needs another way through dispatch.c. */
     SESSION_TRACKING = 1 << 27, /* keys that it reads (tracking.h) */
@@ -143,6 +144,10 @@ struct session_held {
 void session_hold(struct session *session, struct request *request);
 void session_drop_held(struct session_held *held);
 void session_drop_first_held(struct session *session);
+/* It holds requests that wait for a key or for the end of a pause, not just for their turn. */
+bool session_is_blocked(const struct session *session);
+/* Reply with it, and close behind that. Nothing may be held. */
+void session_answer_protocol_error(struct session *session);
 
 /* Where the session's replies go: begin before the first of a run of requests, end after the last.
  * In between `reply` may be written, and another session's begun and ended. */

@@ -10,7 +10,6 @@
 #include "engine/server.h"
 #include "engine/transaction.h"
 #include <errno.h>
-#include <stdio.h>
 
 enum { DELIVERIES_TIMED = 8 }; /* the clock is asked after so many */
 
@@ -404,22 +403,30 @@ static void empty_outbox(struct server *server) {
 /* ---- execute ---- */
 
 static void finish_session(struct session *session) {
-    if (session->protocol_error) {
-        if (!(session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW))) {
-            char text[128];
-            int size =
-                snprintf(text, sizeof text, "ERR Protocol error: %s", session->protocol_error);
-            reply_error(&session->reply, bytes_make(text, (size_t)size));
-            session->flags |= SESSION_CLOSE_AFTER_REPLY;
-        }
-    }
+    if (session->protocol_error && !session->held) session_answer_protocol_error(session);
     session_reply_end(session);
+}
+
+static void begin_time(struct server *server) {
+    struct turn *turn = &server->turn;
+    turn->ticks = io_ticks(server->io);
+    turn->ticks_end =
+        turn->ticks + (uint64_t)(TURN_EXECUTE_US * server->io->operations->ticks_per_us);
+}
+
+/* The batch's time is over: hold the request, if it may wait. */
+static bool put_off(struct session *session, struct request *request) {
+    if (session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY | SESSION_PRIMARY))
+        return false;
+    if (!session->held) session->flags |= SESSION_LATE;
+    session_hold(session, request);
+    return true;
 }
 
 static void execute(struct server *server) {
     struct turn *turn = &server->turn;
     uint32_t i = 0;
-    turn->ticks = io_ticks(server->io);
+    begin_time(server);
     while (i < turn->item_count) {
         struct session *session = turn->items[i].session;
         if (unlikely(turn->outbox_used > TURN_OUTBOX_SIZE / 2)) empty_outbox(server);
@@ -428,7 +435,8 @@ static void execute(struct server *server) {
         for (; i < turn->item_count && turn->items[i].session == session; i++) {
             struct turn_item *item = &turn->items[i];
             turn->executing_item = item;
-            dispatch(session, item->command, &item->request, item->hashes);
+            if (likely(!turn_is_late(turn)) || !put_off(session, &item->request))
+                dispatch(session, item->command, &item->request, item->hashes);
             request_release(&item->request);
         }
         turn->executing = NULL;
@@ -451,6 +459,7 @@ static uint32_t fill_batch(struct server *server, struct session *batch[],
     uint32_t count = 0;
     while (count < TURN_BATCH_SESSIONS && turn->item_count < TURN_BATCH_REQUESTS &&
            TURN_INBOX_SIZE - turn->inbox_used >= TURN_RECEIVE_SIZE) {
+        if (turn->queue_first && turn->queue_first->flags & SESSION_LATE && count > 0) break;
         struct session *session = dequeue(turn);
         if (!session) {
             *at_end = true;
@@ -459,6 +468,7 @@ static uint32_t fill_batch(struct server *server, struct session *batch[],
         batch[count++] = session;
         session->flags |= SESSION_IN_BATCH;
         if (session == last) *at_end = true;
+        if (unlikely(session->flags & SESSION_LATE)) break;
         bool ready =
             !(session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)) && !session->held;
         if (ready && (session->flags & SESSION_MORE)) {
@@ -481,14 +491,21 @@ static uint32_t fill_batch(struct server *server, struct session *batch[],
     return count;
 }
 
+/* A late session is a batch by itself: a command that lets others be served keeps nobody else. */
+static void execute_late(struct server *server, struct session *session) {
+    begin_time(server);
+    dispatch_held(session);
+    waiting_resume(server);
+}
+
 static void end_batch(struct server *server, struct session *batch[], uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         struct session *session = batch[i];
         session->flags &= ~(uint32_t)SESSION_IN_BATCH;
         compact_input(session);
         if (unlikely(server->client_limit.is_set)) client_limit_count(session);
-        if ((session->flags & SESSION_MORE) && !session->held && !session->room)
-            turn_enqueue(server, session);
+        bool has_more = (session->flags & SESSION_MORE) && !session->held && !session->room;
+        if (has_more || unlikely(session->flags & SESSION_LATE)) turn_enqueue(server, session);
     }
 }
 
@@ -511,8 +528,12 @@ void turn_batches(struct server *server) {
         turn->outbox_used = 0;
         request_arena_reset(&turn->arena);
         uint32_t count = fill_batch(server, batch, last, &at_end);
-        if (turn->item_count > 1) prefetch(server);
-        execute(server);
+        if (unlikely(count > 0 && batch[0]->flags & SESSION_LATE)) {
+            execute_late(server, batch[0]);
+        } else {
+            if (turn->item_count > 1) prefetch(server);
+            execute(server);
+        }
         if (unlikely(server->tracking.has_changes)) tracking_broadcast(server);
         commit(server);
         flush_all(server);

@@ -2,7 +2,10 @@
  *
  * A turn is a wait and as many batches as there is work; a batch takes at most TURN_BATCH_SESSIONS
  * sessions and TURN_BATCH_REQUESTS requests, of one session at most TURN_SHARE; a session with more
- * work stands in line again behind the others. */
+ * work stands in line again behind the others.
+ *
+ * What a batch has not begun when its time is over is late: the sessions hold it and stand in line
+ * with it. When its turn comes a late session is a batch of its own. */
 #ifndef REDSTART_ENGINE_TURN_H
 #define REDSTART_ENGINE_TURN_H
 
@@ -24,6 +27,7 @@ enum {
     TURN_BATCH_REQUESTS = 128,
     TURN_DELIVERY_US = 300, /* for sending messages, in a turn */
     TURN_US = 300,          /* after that no further batch is begun in a turn */
+    TURN_EXECUTE_US = 500,  /* after that no further request of a batch is begun */
     TURN_POLL_US = 1000,    /* the poller is asked at least so often, however long the line is */
     TURN_SHARE = TURN_BATCH_REQUESTS,                     /* of one session in one batch */
     TURN_PREFETCH_KEYS = 16,                              /* of one request */
@@ -68,6 +72,7 @@ struct turn {
     char *discard; /* where muted replies go */
     size_t discard_size;
     uint64_t ticks;            /* when the last command ended, or the batch's execution began */
+    uint64_t ticks_end;        /* from then on what is left is late */
     struct session *writer;    /* whose reply is being written */
     struct session *executing; /* for the crash report */
     const struct turn_item *executing_item;
@@ -76,6 +81,11 @@ struct turn {
 
 void turn_init(struct turn *turn);
 void turn_release(struct turn *turn);
+
+/* The batch's time is over. */
+static inline bool turn_is_late(const struct turn *turn) {
+    return turn->ticks >= turn->ticks_end;
+}
 
 /* Take the session out of all lists (it is about to be freed). */
 void turn_forget(struct server *server, struct session *session);

@@ -345,12 +345,21 @@ class Server:
         """The exit code, once it has ended."""
         return self.process.wait(seconds)
 
+    def stand_still(self):
+        """Nothing of it runs until go_on."""
+        self.process.send_signal(signal.SIGSTOP)
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat")
+        assert wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self):
         for connection in self.connections:
             connection.close()
         self.connections.clear()
         if self.is_running():
-            self.process.send_signal(signal.SIGCONT)
+            self.go_on()
             self.process.kill()
             self.process.wait()
 

@@ -545,14 +545,14 @@ def test_a_shutdown_waits_for_replicas(start):
     primary, replica = start(**FAST), start(**FAST)
     follow(replica, primary)
     same(primary, replica)
-    sleeper = replica.connect()
-    sleeper.send(harness.encode("DEBUG", "SLEEP", "0.7"))
+    replica.stand_still()
     writer = primary.connect()
     for i in range(100):
         writer.call("SET", f"k{i}", i)
     primary.connect().send(harness.encode("SHUTDOWN", "NOSAVE"))
     time.sleep(0.1)
     assert primary.is_running()
+    replica.go_on()
     assert primary.wait() == 0
     assert replica.connect().call("DBSIZE") == 100
 
@@ -561,7 +561,7 @@ def test_a_shutdown_that_waits_is_given_up(start):
     primary, replica = start(**FAST), start(**FAST)
     follow(replica, primary)
     same(primary, replica)
-    replica.connect().send(harness.encode("DEBUG", "SLEEP", "1"))
+    replica.stand_still()
     connection = primary.connect()
     assert connection.call("SHUTDOWN", "ABORT") == b"ERR No shutdown in progress."
     connection.call_ok("SET", "a", "b")

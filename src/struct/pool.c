@@ -5,10 +5,9 @@
  * place of a class is never a hole: freeing it lowers the end of the stack to the last block
  * before.
  *
- * Memory behind the end goes back to the system once there is more than TAIL_KEPT of it, and a
- * chunk once it is empty. Full chunks are not made huge pages, as a slab's are: they do not stay
- * full for long while a table grows. At a million elements lookups one by one took 91 ns with huge
- * pages and 96 without, insertions 208 and 184, some of them milliseconds.
+ * A chunk goes back once it is empty. Chunks are not made of huge pages, as a slab's are: they do
+ * not stay full for long while a table grows. At a million elements lookups one by one took 91 ns
+ * with huge pages and 96 without, insertions 208 and 184, some of them milliseconds.
  *
  * Must never move a block but in pool_tidy_now, and never look into one. */
 #include "struct/pool.h"
@@ -16,10 +15,8 @@
 #include "base/memory.h"
 
 enum {
-    CHUNK_SIZE = 2 << 20,
+    CHUNK_SIZE = 256 << 10,
     CHUNK_GRANULES = CHUNK_SIZE / POOL_GRANULE,
-    SYSTEM_PAGE = 4096,
-    TAIL_KEPT = 64 << 10,
     HOLES_SHARE = 64, /* of the blocks of a class */
 };
 
@@ -27,7 +24,6 @@ struct pool_chunk {
     struct pool_chunk *before; /* of the same class, full but for holes */
     uint32_t granules;         /* of a block */
     uint32_t end;              /* places below it are blocks or holes */
-    uint32_t touched;          /* places below it may have memory */
     uint64_t used[CHUNK_GRANULES / 64];
 };
 
@@ -112,17 +108,6 @@ static void chunk_close(struct pool *pool, unsigned class) {
     memory_free(chunk);
 }
 
-/* Give the memory behind the end back to the system. */
-static __attribute__((noinline)) void chunk_discard(struct pool_chunk *chunk) {
-    uintptr_t from = (uintptr_t)place_at(chunk, chunk->end) + SYSTEM_PAGE - 1;
-    uintptr_t to = (uintptr_t)place_at(chunk, chunk->touched) + SYSTEM_PAGE - 1;
-    from -= from % SYSTEM_PAGE;
-    to -= to % SYSTEM_PAGE;
-    if (to > (uintptr_t)chunk + CHUNK_SIZE) to = (uintptr_t)chunk + CHUNK_SIZE;
-    if (to > from) memory_discard_pages((void *)from, to - from);
-    chunk->touched = chunk->end;
-}
-
 /* The last place of the class is free: lower the end to behind the last block. */
 static void class_trim(struct pool *pool, unsigned class) {
     struct pool_class *c = &pool->classes[class];
@@ -132,10 +117,7 @@ static void class_trim(struct pool *pool, unsigned class) {
             chunk->end--;
             hole_remove(c, (struct pool_hole *)(void *)place_at(chunk, chunk->end));
         }
-        if (chunk->end > 0) {
-            if ((chunk->touched - chunk->end) * class_size(class) > TAIL_KEPT) chunk_discard(chunk);
-            return;
-        }
+        if (chunk->end > 0) return;
         chunk_close(pool, class);
     }
 }
@@ -158,10 +140,7 @@ void pool_release(struct pool *pool) {
 static void *class_push(struct pool *pool, unsigned class) {
     struct pool_class *c = &pool->classes[class];
     if (unlikely(c->last == NULL || c->last->end == chunk_places(c->last))) chunk_open(pool, class);
-    struct pool_chunk *chunk = c->last;
-    void *place = place_at(chunk, chunk->end++);
-    if (chunk->touched < chunk->end) chunk->touched = chunk->end;
-    return place;
+    return place_at(c->last, c->last->end++);
 }
 
 static void place_mark(struct pool *pool, unsigned class, void *at) {
@@ -236,7 +215,7 @@ struct pool_report pool_report(const struct pool *pool) {
         report.blocks += c->blocks;
         report.hole_bytes += c->hole_count * class_size(class);
         if (c->last != NULL)
-            report.tail_bytes += (c->last->touched - c->last->end) * class_size(class);
+            report.tail_bytes += (chunk_places(c->last) - c->last->end) * class_size(class);
     }
     return report;
 }

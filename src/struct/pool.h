@@ -1,7 +1,7 @@
 /* pool.h: blocks of some hundred bytes to 8 KiB that are replaced by larger ones all the time,
  * packed without holes.
  *
- *     class k: blocks of k granules of 512 bytes, a stack of them in chunks of 2 MiB
+ *     class k: blocks of k granules of 512 bytes, a stack of them in chunks of 256 KiB
  *     +---+---+---+---+---+---+     +---+---+---+- - - - - - +
  *     | * |   |   |hol|   |   | ... | * |   |las|  not in use |
  *     +---+---+---+---+---+---+     +---+---+---+- - - - - - +
@@ -12,6 +12,9 @@
  * jemalloc 2.3 bytes for each key of a million, and best fit among all sizes a fifth of the blocks,
  * as a simulation showed. So blocks are moved: whoever owns them can find the one place that points
  * to a block. At most one block in 64 is a hole, for long.
+ *
+ * A chunk that gets empty goes back to the allocator, which has it ready for the next class: pages
+ * that went to the system and came back cost more than the blocks in them. So chunks are small.
  *
  * A pool and the owners of its blocks belong to one thread at a time, as a slab does. */
 #ifndef REDSTART_STRUCT_POOL_H
@@ -65,8 +68,8 @@ static inline void pool_tidy(struct pool *pool, pool_move *move, unsigned moves_
 struct pool_report {
     size_t blocks, block_bytes; /* allocated */
     size_t hole_bytes;          /* between them */
-    size_t tail_bytes;          /* behind the last of each class, in memory still */
-    size_t chunk_bytes;         /* reserved from the system */
+    size_t tail_bytes;          /* behind the last of each class, in memory or not */
+    size_t chunk_bytes;         /* from the allocator */
 };
 struct pool_report pool_report(const struct pool *pool);
 /* block_bytes alone, cheap. */

@@ -464,7 +464,7 @@ void dispatch_held(struct session *session) {
         first = next;
         if (has_behind(session->server)) run_behind(session->server);
         if (!done) break;
-        if (first && turn_is_late(turn)) {
+        if (first && turn_is_late(turn) && !(session->flags & SESSION_PRIMARY)) {
             session->flags |= SESSION_LATE;
             break;
         }
@@ -477,7 +477,7 @@ void dispatch_held(struct session *session) {
     session_reply_end(session);
     session_watch(session);
     bool has_work = session->held ? session->flags & SESSION_LATE : session->flags & SESSION_MORE;
-    if (has_work && !(session->flags & SESSION_IN_BATCH)) turn_enqueue(session->server, session);
+    if (has_work) turn_enqueue(session->server, session);
 }
 
 bool dispatch_waiting(struct session *session, uint32_t ready, command_handler *instead) {

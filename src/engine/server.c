@@ -316,7 +316,7 @@ static void handle_event(struct server *server, const struct io_event *event) {
     } else if (session->held) {
         /* Not before what is held has run; from now on the poller tells only of the end. */
         session_watch(session);
-        if (event->ready & IO_HANGUP) session_close_later(session);
+        if (event->ready & IO_HANGUP && session_is_blocked(session)) session_close_later(session);
     } else if (event->ready & (IO_READABLE | IO_HANGUP)) {
         if (session->watched & IO_READABLE)
             turn_enqueue(server, session);

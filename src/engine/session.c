@@ -355,25 +355,13 @@ bool session_is_blocked(const struct session *session) {
 }
 
 void session_hold(struct session *session, struct request *request) {
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < request->count; i++)
-        bytes += request->arguments[i].size;
-    struct session_held *held =
-        memory_alloc(sizeof *held + request->count * sizeof held->words[0] + bytes);
-    char *at = (char *)&held->words[request->count];
+    size_t words = request->count * sizeof(struct bytes), bytes = request_small_size(request);
+    struct session_held *held = memory_alloc(sizeof *held + words + bytes);
     held->next = NULL;
     held->command = NULL;
     held->muted = false;
     held->request = *request;
-    held->request.arguments = held->words;
-    for (uint32_t i = 0; i < request->count; i++) {
-        struct bytes word = request->arguments[i];
-        memcpy(at, word.data, word.size);
-        held->words[i] = bytes_make(at, word.size);
-        at += word.size;
-    }
-    for (uint32_t i = 0; i < request->large_count; i++)
-        held->words[request->large[i].index] = blob_bytes(request->large[i].blob);
+    request_move_words(&held->request, held->words, (char *)held->words + words);
     request->large = NULL;
     request->large_count = 0;
     struct session_held **end = &session->held;

@@ -51,7 +51,7 @@ enum session_flag {
     SESSION_SUBSCRIBED = 1 << 28,   /* to something (pubsub.h) */
     SESSION_DEAF = 1 << 29,         /* not read from for the time being */
     SESSION_DELIVERING = 1 << 25,   /* in the turn's line of sessions that have got messages */
-    SESSION_LATE = 1 << 30, /* what it holds waits for nothing but its turn (turn.h) */
+    SESSION_LATE = 1 << 30,         /* what it holds waits for nothing but its turn (turn.h) */
     SESSION_TOLD = 1 << 26, /* its output has messages, which depend on all that came before */
     /* Of any of these a request needs another way through dispatch.c. */
     SESSION_TRACKING = 1 << 27, /* keys that it reads (tracking.h) */

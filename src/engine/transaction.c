@@ -45,37 +45,13 @@ void transaction_queue(struct session *session, const struct command *command,
     request->kept = NULL;
 }
 
-static bool is_large(const struct request *request, uint32_t *next, uint32_t index) {
-    if (*next == request->large_count || request->large[*next].index != index) return false;
-    ++*next;
-    return true;
-}
-
-/* Words that have to be copied, and the bytes in them. */
-static void measure(const struct request *request, size_t *words, size_t *bytes) {
-    uint32_t large = 0;
-    *words += request->count;
-    for (uint32_t i = 0; i < request->count; i++)
-        if (!is_large(request, &large, i)) *bytes += request->arguments[i].size;
-}
-
-static void move_words(struct request *request, struct bytes *words, char **at) {
-    uint32_t large = 0;
-    for (uint32_t i = 0; i < request->count; i++) {
-        words[i] = request->arguments[i];
-        if (is_large(request, &large, i)) continue;
-        memcpy(*at, words[i].data, words[i].size);
-        words[i].data = *at;
-        *at += words[i].size;
-    }
-    request->arguments = words;
-}
-
 void transaction_keep(struct session *session) {
     struct transaction *transaction = session->transaction;
     size_t word_count = 0, bytes = 0;
-    for (uint32_t i = transaction->kept_count; i < transaction->count; i++)
-        measure(&transaction->commands[i].request, &word_count, &bytes);
+    for (uint32_t i = transaction->kept_count; i < transaction->count; i++) {
+        word_count += transaction->commands[i].request.count;
+        bytes += request_small_size(&transaction->commands[i].request);
+    }
     if (word_count == 0) return;
     size_t size = sizeof(struct transaction_block) + word_count * sizeof(struct bytes) + bytes;
     struct transaction_block *block = memory_alloc(size);
@@ -86,7 +62,7 @@ void transaction_keep(struct session *session) {
     char *at = (char *)(words + word_count);
     for (uint32_t i = transaction->kept_count; i < transaction->count; i++) {
         struct transaction_command *queued = &transaction->commands[i];
-        move_words(&queued->request, words, &at);
+        at = request_move_words(&queued->request, words, at);
         words += queued->request.count;
         queued->hashes = NULL;
     }

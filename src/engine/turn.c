@@ -469,8 +469,8 @@ static uint32_t fill_batch(struct server *server, struct session *batch[],
         session->flags |= SESSION_IN_BATCH;
         if (session == last) *at_end = true;
         if (unlikely(session->flags & SESSION_LATE)) break;
-        bool ready =
-            !(session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)) && !session->held;
+        bool ready = !(session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)) &&
+                     !session->held && !session->protocol_error;
         if (ready && (session->flags & SESSION_MORE)) {
             session->unread = bytes_make(session->input.data + session->input_position,
                                          session->input.size - session->input_position);
@@ -494,7 +494,10 @@ static uint32_t fill_batch(struct server *server, struct session *batch[],
 /* A late session is a batch by itself: a command that lets others be served keeps nobody else. */
 static void execute_late(struct server *server, struct session *session) {
     begin_time(server);
+    server->turn.executing = session;
     dispatch_held(session);
+    server->turn.executing = NULL;
+    if (session->flags & SESSION_MULTI) over_input_limit(session);
     waiting_resume(server);
 }
 
@@ -575,6 +578,7 @@ static void run_rest(struct turn *outer) {
             dispatch(session, item->command, &item->request, item->hashes);
             request_release(&item->request);
         }
+        if (session->flags & SESSION_MULTI) transaction_keep(session);
         finish_session(session);
     }
 }

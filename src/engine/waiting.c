@@ -289,7 +289,7 @@ static bool concerns(const struct waiting_key *key, int type) {
 static void resume_later(struct waiting *waiting, struct session *session) {
     session_watch(session);
     if (session->flags & SESSION_RESUMED) return;
-    if (!session->held && !(session->flags & SESSION_MORE)) return;
+    if (!session->held && !(session->flags & SESSION_MORE) && !session->protocol_error) return;
     session->flags |= SESSION_RESUMED;
     session->resumed_next = NULL;
     if (waiting->resumed_last)

@@ -28,6 +28,7 @@ static void step(struct server *server) {
     failover_step(server);
     history_step(server);
     primary_step(server);
+    waiting_resume(server); /* who waited for replicas goes on */
     if (server->replication.promises) primary_before_commit(server);
     journal_commit(&server->journal);
     server_close_marked(server);

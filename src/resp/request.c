@@ -54,6 +54,33 @@ void request_release_held(struct request *request) {
     request->kept = NULL;
 }
 
+static bool is_large(const struct request *request, uint32_t *next, uint32_t index) {
+    if (*next == request->large_count || request->large[*next].index != index) return false;
+    ++*next;
+    return true;
+}
+
+size_t request_small_size(const struct request *request) {
+    size_t size = 0;
+    uint32_t large = 0;
+    for (uint32_t i = 0; i < request->count; i++)
+        if (!is_large(request, &large, i)) size += request->arguments[i].size;
+    return size;
+}
+
+char *request_move_words(struct request *request, struct bytes *words, char *to) {
+    uint32_t large = 0;
+    for (uint32_t i = 0; i < request->count; i++) {
+        words[i] = request->arguments[i];
+        if (is_large(request, &large, i)) continue;
+        memcpy(to, words[i].data, words[i].size);
+        words[i].data = to;
+        to += words[i].size;
+    }
+    request->arguments = words;
+    return to;
+}
+
 struct blob *request_hold_blob(struct request *request, uint32_t index) {
     uint32_t low = 0, high = request->large_count;
     while (low < high) {

@@ -63,6 +63,12 @@ void request_release_held(struct request *request);
 static inline void request_release(struct request *request) {
     if (__builtin_expect(request->large != NULL, 0)) request_release_held(request);
 }
+/* Bytes of the arguments that are no blobs. */
+size_t request_small_size(const struct request *request);
+/* The arguments stand in `words`, room for all of them, and those that are no blobs at `to`, room
+ * for request_small_size: neither the arena nor the input is needed any more. The end of what was
+ * written there. */
+char *request_move_words(struct request *request, struct bytes *words, char *to);
 /* The blob behind an argument, with a hold for the caller; NULL when it is a slice. The argument
  * points into it and stays as it is until request_release, whatever becomes of the other holds. */
 struct blob *request_hold_blob(struct request *request, uint32_t index);

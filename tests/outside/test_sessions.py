@@ -266,6 +266,35 @@ def test_many_large_replies_do_not_starve_others(server):
     assert time.monotonic() - began < 0.25
 
 
+def test_a_slow_pipeline_is_run_to_its_end_though_nothing_more_will_come(server):
+    """The client has closed its side, and waits for the replies."""
+    client = socket.create_connection(server.address)
+    client.settimeout(30)
+    client.sendall((encode("DEBUG", "SLEEP", "0.002") + encode("INCR", "slow")) * 60)
+    client.shutdown(socket.SHUT_WR)
+    replies = b""
+    while data := client.recv(65536):
+        replies += data
+    client.close()
+    assert replies == b"".join(b"+OK\r\n:%d\r\n" % i for i in range(1, 61))
+
+
+def test_large_values_behind_slow_commands(server):
+    """They are late and still what they were, in a transaction, too."""
+    connection = server.connect()
+    values = [bytes([65 + i]) * 300_000 for i in range(8)]
+    connection.send(b"".join(encode("DEBUG", "SLEEP", "0.002") + encode("SET", f"large{i}", value)
+                             for i, value in enumerate(values)))
+    connection.send(encode("DEBUG", "SLEEP", "0.002") + encode("MULTI")
+                    + b"".join(encode("APPEND", f"large{i}", value) for i, value in enumerate(values)) + encode("EXEC"))
+    for _ in values:
+        assert [connection.read(), connection.read()] == [b"OK", b"OK"]
+    assert [connection.read() for _ in range(2 + len(values))] == [b"OK", b"OK"] + [b"QUEUED"] * len(values)
+    assert connection.read() == [600_000] * len(values)
+    for i, value in enumerate(values):
+        assert connection.call("GET", f"large{i}") == value * 2
+
+
 # Authentication
 
 

@@ -158,3 +158,15 @@ def test_a_replica_only_acknowledges(start, state, words):
     assert replica.connection.is_closed()
     harness.wait_until(lambda: states(primary) == [])
     assert primary.connect().call("DBSIZE") == 0
+
+
+def test_what_is_behind_wait_is_run_when_it_ends(start):
+    """At once: but for the replica's word nothing comes that would move the primary."""
+    primary = start(**FAST)
+    slow = slow_in_state(primary, "online")
+    connection = primary.connect()
+    connection.send(harness.encode("SET", "a", "b") + harness.encode("WAIT", 1, 0) + harness.encode("PING"))
+    assert connection.read() == b"OK"
+    offset = replication(primary)["master_repl_offset"]
+    slow.connection.send(harness.encode("REPLCONF", "ACK", offset))
+    assert [connection.read(), connection.read()] == [1, b"PONG"]

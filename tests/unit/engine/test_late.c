@@ -181,6 +181,31 @@ static void test_order(void **state) {
     world_close(&w);
 }
 
+/* Behind what waits comes what is no request, and nothing else; in one read, and in two. */
+static void test_waits_before_an_error(void **state) {
+    (void)state;
+    static const char *const ends[] = {"RPUSH list a\r\n", "CLIENT UNBLOCK 1\r\n"};
+    for (int i = 0; i < 4; i++) {
+        struct world w;
+        struct client c, other;
+        world_open(&w, 7);
+        client_open(&c, w.simulation, "server");
+        client_open(&other, w.simulation, "server");
+        client_send(&c, i / 2 ? "BLPOP list 0\r\n" : "BLPOP list 0\r\n*1\r\n$what\r\n");
+        if (i / 2) client_send(&c, "*1\r\n$what\r\n");
+        simulation_run_for(w.simulation, 10000);
+        assert_int_equal(hear_all(&c), 0);
+        ask(&other, "%s", ends[i % 2]);
+        hear(&c);
+        assert_true(begins(hear(&c), "ERR Protocol error: invalid bulk length"));
+        simulation_run_for(w.simulation, 100000);
+        assert_int_equal(client_hear(&c), CLIENT_GONE);
+        client_close(&c);
+        client_close(&other);
+        world_close(&w);
+    }
+}
+
 /* A pause comes while requests are late. */
 static void test_pause(void **state) {
     (void)state;
@@ -251,6 +276,7 @@ int main(void) {
         cmocka_unit_test(test_time_is_shared),
         cmocka_unit_test(test_not_blocked),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_waits_before_an_error),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_gone),
     };

@@ -6,9 +6,6 @@
 #include "engine/command.h"
 #include "engine/server.h"
 
-/* The largest time that a field may have, in ms: bounds have 48 bits (struct/record_table.h). */
-#define WHEN_MAX ((INT64_C(1) << 48) - 2)
-
 static bool refuse(struct call *call) {
     struct bytes name = call->command->full_name;
     call_error(call, "ERR invalid expire time in '%.*s' command", (int)name.size, name.data);
@@ -24,7 +21,7 @@ static bool parse_when(struct call *call, uint32_t index, enum expiry_unit unit,
     }
     if (unit == EXPIRY_SECONDS && __builtin_mul_overflow(*when, 1000, when)) return refuse(call);
     if (relative && __builtin_add_overflow(*when, call->server->now_ms, when)) return refuse(call);
-    return *when <= WHEN_MAX || refuse(call);
+    return *when <= HASH_WHEN_MAX || refuse(call);
 }
 
 /* ---- HEXPIRE and its like ---- */

@@ -21,9 +21,19 @@ void list_changed(struct call *call, const struct edit *edit, const char *event)
 
 /* ---- pushing ---- */
 
+/* With the usual limit of the protocol it always fits. */
+static bool fits(struct call *call, uint32_t from) {
+    for (uint32_t i = from; i < call->argc; i++) {
+        if (likely(call->argv[i].size <= LIST_ELEMENT_MAX)) continue;
+        call_error(call, "ERR element exceeds the maximum size of a list's");
+        return false;
+    }
+    return true;
+}
+
 static void push(struct call *call, bool at_head, bool only_if_present) {
     struct edit edit;
-    if (!call_edit(call, 1, VALUE_LIST, &edit)) return;
+    if (!fits(call, 2) || !call_edit(call, 1, VALUE_LIST, &edit)) return;
     if (only_if_present && edit.was_absent) {
         edit_end(&edit);
         reply_integer(call->reply, 0);
@@ -65,7 +75,7 @@ void command_linsert(struct call *call) {
         return;
     }
     struct edit edit;
-    if (!call_edit(call, 1, VALUE_LIST, &edit)) return;
+    if (!fits(call, 4) || !call_edit(call, 1, VALUE_LIST, &edit)) return;
     struct list *list = (struct list *)edit.object;
     struct item pivot = item_make(call->argv[3]), item = item_make(call->argv[4]), here;
     struct list_cursor cursor;
@@ -232,7 +242,8 @@ static bool parse_position(struct call *call, struct position_options *options) 
     for (uint32_t i = 3; i < call->argc; i += 2) {
         bool more = i + 1 < call->argc;
         if (more && call_argument_is(call, i, "rank")) {
-            if (!call_parse_i64(call, i + 1, &options->rank, NULL)) return false;
+            if (!call_parse_range(call, i + 1, -INT64_MAX, INT64_MAX, &options->rank, NULL))
+                return false;
             if (options->rank == 0) {
                 call_error(call, "ERR RANK can't be zero: use 1 to start from the first match, 2 "
                                  "from the second ... or use negative to start from the end of "
@@ -312,7 +323,7 @@ void command_lset(struct call *call) {
     struct edit edit;
     int64_t index;
     uint64_t place;
-    if (!call_edit(call, 1, VALUE_LIST, &edit)) return;
+    if (!fits(call, 3) || !call_edit(call, 1, VALUE_LIST, &edit)) return;
     struct list *list = (struct list *)edit.object;
     bool good = false;
     if (edit.was_absent)

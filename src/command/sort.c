@@ -34,6 +34,7 @@ struct sort {
     bool may_store;
     bool descending, alphabetic, as_it_stands;
     bool has_weights, of_set;
+    bool too_large; /* something to be stored */
     struct pattern by;
     int64_t offset, limit; /* limit < 0: all */
     uint32_t get_count;
@@ -324,7 +325,10 @@ static uint64_t answer_count(const struct sort *sort) {
 static void store_element(struct sort *sort, struct bytes text) {
     struct list_limits limits = {sort->call->server->config->list_max_listpack_size};
     struct item item = item_make(text.data ? text : bytes_make("", 0));
-    list_push(&sort->result, &limits, &item, false);
+    if (unlikely(item.size > LIST_ELEMENT_MAX))
+        sort->too_large = true;
+    else
+        list_push(&sort->result, &limits, &item, false);
 }
 
 static void store(struct sort *sort) {
@@ -333,6 +337,11 @@ static void store(struct sort *sort) {
     struct key key = call_key(call, sort->store);
     object_init(&sort->result.object, VALUE_LIST, &call->server->keyspace.world);
     answer_all(sort, store_element);
+    if (unlikely(sort->too_large)) {
+        object_release(&sort->result.object);
+        call_error(call, "ERR element exceeds the maximum size of a list's");
+        return;
+    }
     struct spot spot = call_locate_key(call, call->database, &key);
     if (count > 0) {
         database_put_object(call->database, &key, &spot, &sort->result.object, ENTRY_NO_EXPIRY);

@@ -12,10 +12,14 @@ enum { ERROR_TEXT_MAX = 512, SHOWN_MAX = 128 };
 
 /* ---- errors ---- */
 
+/* By its code, the first word; what has none, or none that names anything, is an ERR. */
 static void count_error(struct server *server, struct bytes text) {
+    enum { CODE_MAX = 32 };
     size_t size = 0;
-    while (size < text.size && text.data[size] != ' ')
+    while (size < text.size && (unsigned char)text.data[size] > ' ')
         size++;
+    bool has_code = size > 0 && size <= CODE_MAX && size < text.size && text.data[size] == ' ';
+    if (!has_code) text = BYTES("ERR"), size = 3;
     if (statistics_count_error(&server->statistics, text.data, size)) return;
     log_warning(server->log,
                 "Errorstats stopped adding new errors because the number of errors reached the "
@@ -173,7 +177,9 @@ static const struct entry *find_alive(struct call *call, struct database *db,
                                       const struct key *key) {
     const struct entry *entry = database_find(db, key);
     if (!entry || likely(entry_expiry(entry) > call->now_ms)) return entry;
-    if (call->server->replication.is_replica) return NULL; /* as if it were gone */
+    /* As if it were gone, where the primary or a pause decides when it is. */
+    if (call->server->replication.is_replica || call->server->pause != SERVER_PAUSE_NONE)
+        return NULL;
     struct spot spot = database_locate(db, key);
     expire(call, db, &spot);
     return NULL;

@@ -395,7 +395,10 @@ static bool run_request(struct session *session, const struct command *command,
     call.may_wait = !(session->flags & SESSION_INTERNAL);
     if (unlikely(must_wait(&call))) {
         session->last_executed = command;
-        return false;
+        /* What would be refused need not wait for that. */
+        if (session->flags & SESSION_UNUSUAL || !refused(&call, container)) return false;
+        note_refusal(&call);
+        return true;
     }
     if (unlikely(session->flags & SESSION_UNUSUAL))
         answer_unusual(&call, container);
@@ -415,7 +418,8 @@ static inline bool has_behind(const struct server *server) {
 
 static void run_behind(struct server *server) {
     session_send_put_off(server);
-    if (waiting_is_ready(&server->waiting)) waiting_serve(server);
+    /* A script that lets others in between is to find its keys as it left them. */
+    if (waiting_is_ready(&server->waiting) && !server->turn.interrupted) waiting_serve(server);
 }
 
 void dispatch(struct session *session, const struct command *command, struct request *request,

@@ -67,11 +67,7 @@ static void sweep(struct server *server) {
     int64_t took_us = io_monotonic_us(server->io) - begun_us;
     server->statistics.expire_us += (uint64_t)took_us;
     insight_note(server, "expire-cycle", took_us);
-    if (waiting_is_ready(&server->waiting)) {
-        waiting_serve(server);
-        waiting_resume(server);
-    }
-    journal_commit(&server->journal);
+    server_serve_waiting(server);
 }
 
 /* ---- sessions ---- */

@@ -299,6 +299,14 @@ static void time_out(struct server *server) {
     journal_commit(&server->journal);
 }
 
+void server_serve_waiting(struct server *server) {
+    if (waiting_is_ready(&server->waiting)) {
+        waiting_serve(server);
+        waiting_resume(server);
+    }
+    journal_commit(&server->journal);
+}
+
 /* ---- turns ---- */
 
 enum { MODERATION_US = 40 }; /* how long a rest is */
@@ -401,7 +409,10 @@ void server_turn(struct server *server) {
     if (server->accept_from) accept_waiting(server);
     if (unlikely(replication_is_due(&server->replication, server->monotonic_us)))
         server->replication.hooks->step(server);
-    if (unlikely(server->loading || server->aside)) loading_step(server);
+    if (unlikely(server->loading || server->aside)) {
+        loading_step(server);
+        server_serve_waiting(server);
+    }
     housekeeping(server);
     appending_step(&server->appending, server->monotonic_us);
     server->statistics.turns++;
@@ -438,6 +449,8 @@ void server_stop(struct server *server, int exit_code, uint32_t flags) {
 
 bool server_go_on(struct server *server) {
     if (!server->shutdown_wanted || server->stopped) return false;
+    /* Half of a script is in the dataset and not in the journal: there is no way back. */
+    if (server->journal.muted) return false;
     server->shutdown_wanted = false;
     server->shutdown_until_us = 0;
     server_unpause(server);

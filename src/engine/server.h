@@ -184,6 +184,8 @@ int server_run(struct server *server);
  * ready. */
 void server_turn(struct server *server);
 void server_close(struct server *server);
+/* Serve those who wait for what was changed outside of the batches, and commit. */
+void server_serve_waiting(struct server *server);
 /* Serve whoever has something, while a command is running (turn.h, interrupts). */
 void server_serve_others(struct server *server);
 

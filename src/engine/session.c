@@ -108,7 +108,9 @@ void session_reply_end(struct session *session) {
     session->reply_base = NULL;
     session->reply.cursor = session->reply.end = NULL;
     session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
-    if (output_pending(&session->output) > 0) session_flush_later(session);
+    /* Without output, too, it is to be closed. */
+    if (output_pending(&session->output) > 0 || session->flags & SESSION_CLOSE_AFTER_REPLY)
+        session_flush_later(session);
 }
 
 void session_unmute(struct session *session) {

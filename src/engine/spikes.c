@@ -38,7 +38,7 @@ const struct spike_kind *spikes_find(const struct spikes *spikes, struct bytes n
 
 bool spikes_remove(struct spikes *spikes, struct bytes name) {
     for (uint32_t i = 0; i < spikes->count; i++) {
-        if (!bytes_equal(bytes_from_text(spikes->kinds[i]->name), name)) continue;
+        if (!bytes_is(name, spikes->kinds[i]->name)) continue;
         memory_free(spikes->kinds[i]);
         spikes->kinds[i] = spikes->kinds[--spikes->count];
         return true;

@@ -610,6 +610,7 @@ void turn_interrupt(struct server *server) {
 void turn_interrupt_end(struct server *server) {
     struct turn *outer = server->turn.interrupted;
     struct session *writer = outer->writer;
+    flush_all(server); /* what stands in the outbox that goes */
     move_lists(outer, &server->turn);
     turn_release(&server->turn);
     server->turn = *outer;

@@ -141,6 +141,7 @@ static void enter_line(struct waiting *waiting, struct waiter *waiter, struct wa
 
 static void leave_line(struct waiting *waiting, struct waiting_link *link) {
     struct waiting_key *key = link->key;
+    if (waiting->next_link == link) waiting->next_link = link->next;
     if (link->before)
         link->before->next = link->next;
     else
@@ -310,14 +311,16 @@ static void serve_line(struct server *server, struct waiting_key *key) {
     int type = type_of(server, key);
     struct waiting_link *link = key->first;
     while (link && concerns(key, type)) {
-        struct waiting_link *next = link->next;
         const struct waiter *waiter = link->waiter;
-        if (waiter->wake_when_gone || (int)waiter->type == type) {
-            struct session *session = waiter->session;
+        struct session *session = waiter->session;
+        bool is_meant = waiter->wake_when_gone || (int)waiter->type == type;
+        server->waiting.next_link = link->next;
+        /* Who is writing has joined the line just now, and looked before that. */
+        if (is_meant && !session->reply_base) {
             if (dispatch_waiting(session, link->argument, NULL)) end_wait(session);
             type = type_of(server, key);
         }
-        link = next;
+        link = server->waiting.next_link;
     }
 }
 

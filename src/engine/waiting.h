@@ -39,6 +39,7 @@ struct waiting {
     uint32_t heap_count, heap_capacity;
     struct waiting_key *ready_first, *ready_last;
     struct waiting_key *serving;
+    struct waiting_link *next_link;               /* of its line, to be looked at next */
     struct waiter *unkeyed;                       /* those who wait for no key (WAIT) */
     struct session *resumed_first, *resumed_last; /* have been served, and hold further requests */
 };

@@ -82,7 +82,7 @@ static bool read_pairs(struct rdb_input *in, struct rdb_reader *reader, uint8_t 
             return false;
         struct record record = {item_make(field), item_make(value), RECORD_NO_EXPIRY};
         if (time != 0 && form == RDB_HASH_EXPIRING) time += earliest - 1;
-        if (time > INT64_MAX) return rdb_input_fail(in, "a field's time is malformed");
+        if (time > HASH_WHEN_MAX) return rdb_input_fail(in, "a field's time is malformed");
         if (time != 0) record.expiry = (int64_t)time;
         if (!put(in, reader, hash, &reader->limits->hash, &record)) return false;
     }
@@ -106,7 +106,8 @@ static bool read_packed(struct rdb_input *in, struct rdb_reader *reader, struct 
         if (!packed_take(packed, &record.key)) return true;
         if (!packed_take(packed, &record.value)) return rdb_input_fail(in, malformed);
         if (has_times) {
-            if (!packed_take(packed, &time) || !item_is_integer(&time) || time.integer < 0)
+            if (!packed_take(packed, &time) || !item_is_integer(&time) || time.integer < 0 ||
+                time.integer > HASH_WHEN_MAX)
                 return rdb_input_fail(in, "a field's time is malformed");
             if (time.integer != 0) record.expiry = time.integer;
         }

@@ -38,20 +38,24 @@ void rdb_list_write(struct rdb_output *out, uint8_t form, const struct object *o
     buffer_release(&node);
 }
 
+static const char too_large[] = "a list's element is too large";
+
 static bool push_packed(struct rdb_input *in, struct list *list, const struct list_limits *limits,
                         enum packed_kind kind, struct bytes bytes) {
     struct packed packed;
     struct item item;
     if (!packed_begin(&packed, kind, bytes)) return rdb_input_fail(in, "a list is malformed");
-    while (packed_take(&packed, &item))
+    while (packed_take(&packed, &item)) {
+        if (item_text_size(&item) > LIST_ELEMENT_MAX) return rdb_input_fail(in, too_large);
         list_push(list, limits, &item, false);
+    }
     return true;
 }
 
 static bool push_string(struct rdb_input *in, struct list *list, const struct list_limits *limits,
                         struct bytes string) {
     struct item item = item_make(string);
-    if (string.size > LISTPACK_SIZE_MAX) return rdb_input_fail(in, "a list's element is too large");
+    if (string.size > LIST_ELEMENT_MAX) return rdb_input_fail(in, too_large);
     list_push(list, limits, &item, false);
     return true;
 }

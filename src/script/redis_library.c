@@ -102,7 +102,7 @@ static const char *refusal(const struct script_run *run, const struct command *c
         return "ERR Wrong number of args calling Redis command from script";
     if (command->flags & COMMAND_NOSCRIPT)
         return "ERR This Redis command is not allowed from script";
-    if (command->flags & COMMAND_WRITE && run->read_only)
+    if (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE) && run->read_only)
         return "ERR Write commands are not allowed from read-only scripts.";
     if (unlikely(run->out_of_memory) && command->flags & COMMAND_DENYOOM && !run->wrote &&
         !(run->flags & SCRIPT_ALLOW_OOM))
@@ -119,7 +119,8 @@ static void note_write(struct script_host *host, const struct command *command) 
     journal_begin_unit(&host->server->journal);
 }
 
-/* Run it, or say why not; the reply goes into the sink. */
+/* Run it, or say why not; the reply goes into the sink. A script of a file or a primary's stream
+ * (its time is 0) does what it did there. */
 static void run_command(struct script_host *host, const struct command *command, uint32_t count) {
     struct server *server = host->server;
     struct script_run *run = &host->run;
@@ -146,7 +147,7 @@ static void run_command(struct script_host *host, const struct command *command,
         error = acl_refuses_script(caller, command, host->argv, count);
     if (unlikely(error != NULL)) {
         call_error_text(&call, bytes_from_text(error), true);
-    } else if (!unlikely(dispatch_refused_by_state(&call))) {
+    } else if (call.now_ms == 0 || !unlikely(dispatch_refused_by_state(&call))) {
         if (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) note_write(host, command);
         server->turn.ticks = io_ticks(server->io);
         server->journal.muted = run->repl == SCRIPT_REPL_NONE;

@@ -57,6 +57,7 @@ void script_poll(lua_State *lua) {
     if (!run->slow) {
         int64_t limit_ms = server->config->busy_reply_threshold;
         if (limit_ms == 0 || elapsed_us / 1000 < limit_ms) return;
+        if (!server->turn.writer) return; /* read back from files: there is no turn */
         become_slow(host, elapsed_us);
     } else if (now_us - run->served_us < SERVE_OTHERS_US) {
         return;
@@ -187,20 +188,24 @@ static void end_unit(struct script_host *host) {
     struct script_run *run = &host->run;
     struct server *server = host->server;
     if (!run->unit_begun) return;
-    if (run->killed) journal_abandon_unit(&server->journal); /* only for a shutdown */
+    if (run->killed && server->shutdown_wanted) journal_abandon_unit(&server->journal);
     uint64_t offset = server->journal.offset;
     journal_end_unit(&server->journal);
     if (run->unit_offset != offset) run->outer->session->wrote = server->journal.offset;
+}
+
+/* Before the reply is written: it goes where the turn that was interrupted has it. */
+static void end_interrupt(struct script_host *host) {
+    if (!host->run.slow) return;
+    host->run.slow = false;
+    host->server->scripting.busy = false;
+    turn_interrupt_end(host->server);
 }
 
 static void end(struct script_host *host) {
     struct script_run *run = &host->run;
     struct script_vm *vm = run->vm;
     end_unit(host);
-    if (run->slow) {
-        host->server->scripting.busy = false;
-        turn_interrupt_end(host->server);
-    }
     if (run->killed && host->server->shutdown_wanted) session_close_later(run->outer->session);
     if (run->killed) lua_sethook(vm->lua, script_count_hook, LUA_MASKCOUNT, SCRIPT_HOOK_PERIOD);
     if (unlikely(host->sink.capacity > SCRIPT_SINK_KEPT)) {
@@ -221,6 +226,7 @@ void script_execute(struct script_host *host, const struct script_run *run, int 
     lua_insert(lua, function);
     int status = lua_pcall(lua, argument_count, 1, function);
     vm->limited = false;
+    end_interrupt(host);
     if (likely(status == 0))
         script_reply_value(run->outer, lua, host->run.protocol);
     else

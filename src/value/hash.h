@@ -15,6 +15,9 @@
 
 #include "value/object.h"
 
+/* The largest time that a field may have, in ms: bounds have 48 bits (struct/record_table.h). */
+#define HASH_WHEN_MAX ((INT64_C(1) << 48) - 2)
+
 struct hash {
     struct object object;
     struct record_table table;

@@ -15,10 +15,13 @@
 #ifndef REDSTART_VALUE_LIST_H
 #define REDSTART_VALUE_LIST_H
 
+#include "struct/listpack.h"
 #include "struct/tree.h"
 #include "value/object.h"
 
 enum { LIST_CHUNK_MAX = 2048 - 16 }; /* bytes of a chunk's data */
+/* Bytes of an element: with its head and foot it is to fit into a listpack. */
+#define LIST_ELEMENT_MAX (LISTPACK_SIZE_MAX - 64)
 
 struct list {
     struct object object;

@@ -146,7 +146,9 @@ bool set_add(struct set *set, const struct set_limits *limits, const struct item
         return false;
     }
     if (set->object.format == FLAT_LISTPACK &&
-        !fits_listpack(limits, listpack_count(set->object.flat.data) + 1, item_text_size(member)))
+        (!fits_listpack(limits, listpack_count(set->object.flat.data) + 1,
+                        item_text_size(member)) ||
+         set->object.flat.size + item_text_size(member) > LISTPACK_SIZE_MAX - 100))
         make_table(set);
     if (set->object.format == FLAT_LISTPACK)
         listpack_put(&set->object.flat, 0, member);

@@ -88,7 +88,7 @@ void stream_add(struct stream *stream, const struct stream_id *id, const struct 
     if (items != few) memory_free(items);
     if (stream_length(stream) == 1) stream->first = *id;
     stream->last = *id;
-    stream->added++;
+    if (stream->added < INT64_MAX) stream->added++;
 }
 
 /* ---- walking ---- */

@@ -118,7 +118,7 @@ void stream_group_delivered(const struct stream *stream, struct stream_group *gr
                             const struct stream_id *id) {
     if (stream_id_compare(id, &group->last) <= 0) return;
     if (group->read != STREAM_READ_UNKNOWN && !stream_has_gaps(stream, id))
-        group->read++;
+        group->read += group->read < INT64_MAX;
     else if (stream->added > 0)
         group->read = stream_added_until(stream, id);
     group->last = *id;

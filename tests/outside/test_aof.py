@@ -730,3 +730,28 @@ def test_kills(start, policy):
             assert a == b <= counters[number]
             assert a >= (acknowledged[number][0] if sure is None else sure[number])
             counters[number] = a
+
+
+def test_counters_of_streams_stop_at_their_end(start):
+    """What is counted further could not be said by a command."""
+    end = 2**63 - 1
+    server = start(**ON)
+    connection = server.connect()
+    connection.call_ok("XGROUP", "CREATE", "stream", "group", 0, "MKSTREAM", "ENTRIESREAD", end)
+    connection.call("XADD", "stream", "1-0", "a", "b")
+    connection.call_ok("XSETID", "stream", "1-0", "ENTRIESADDED", end)
+    connection.call("XADD", "stream", "2-0", "a", "b")
+    connection.call("XREADGROUP", "GROUP", "group", "first", "STREAMS", "stream", ">")
+    connection.call("XCLAIM", "stream", "group", "first", 0, "1-0", "RETRYCOUNT", end)
+    connection.call("XCLAIM", "stream", "group", "second", 0, "1-0")
+    connection.call("XREADGROUP", "GROUP", "group", "second", "STREAMS", "stream", 0)
+    before = [connection.call(*words) for words in (("XINFO", "STREAM", "stream"), ("XINFO", "GROUPS", "stream"),
+                                                    ("XPENDING", "stream", "group", "-", "+", 10))]
+    kill(server)
+    connection = again(start, server).connect()
+    after = [connection.call(*words) for words in (("XINFO", "STREAM", "stream"), ("XINFO", "GROUPS", "stream"),
+                                                   ("XPENDING", "stream", "group", "-", "+", 10))]
+    for pending in before[2] + after[2]:
+        pending[2] = 0  # since when
+    assert before == after
+    assert [entry[1::2] for entry in after[2]] == [[b"second", end], [b"first", 1]]

@@ -264,3 +264,13 @@ def test_keys_that_end_far_in_the_future(server):
         assert connection.call("PEXPIRETIME", "key") == moment
         assert connection.call("GET", "key") == b"value"
     assert int(server.info("stats")["expired_keys"]) == 0
+
+
+def test_reading_removes_nothing_while_writes_are_paused(server):
+    connection = server.connect()
+    connection.call_ok("SET", "key", "value", "PX", 100)
+    connection.call_ok("CLIENT", "PAUSE", 60_000, "WRITE")
+    assert wait_until(lambda: connection.call("GET", "key") is None)
+    assert connection.call("DBSIZE") == 1
+    connection.call_ok("CLIENT", "UNPAUSE")
+    assert wait_until(lambda: connection.call("DBSIZE") == 0)

@@ -571,6 +571,22 @@ def test_a_shutdown_that_waits_is_given_up(start):
     connection.call_ok("SET", "a", "c")
 
 
+def test_counting_on_a_replica_removes_nothing(start):
+    """The primary says when a key has ended, also to PFCOUNT, which may write."""
+    primary, replica = start(**FAST), start(**FAST)
+    follow(replica, primary)
+    primary.connect().call("PFADD", "key", "a", "b")
+    primary.connect().call("PEXPIRE", "key", 300)
+    same(primary, replica)
+    primary.stand_still()
+    connection = replica.connect()
+    assert harness.wait_until(lambda: connection.call("EXISTS", "key") == 0)
+    assert connection.call("PFCOUNT", "key") == 0
+    assert connection.call("DBSIZE") == 1
+    primary.go_on()
+    assert harness.wait_until(lambda: connection.call("DBSIZE") == 0)
+
+
 def test_who_waits_is_told_of_another_part(pair):
     primary, other = pair
     waiter = other.connect()

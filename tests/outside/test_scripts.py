@@ -42,7 +42,65 @@ def begin_slow(server, script, *words):
     return running, other
 
 
+@pytest.mark.parametrize("words", ["'PUBLISH', 'a', 'b'", "'SPUBLISH', 'a', 'b'", "'PFCOUNT', 'a'", "'SET', 'a', 'b'"])
+def test_a_read_only_script_tells_nobody(server, words):
+    refusal = b"ERR Write commands are not allowed from read-only scripts."
+    assert server.connect().call("EVAL_RO", f"return redis.call({words})", 0).startswith(refusal)
+
+
 # ---- scripts that run for long
+
+# Runs for some tenths of a second, longer than the threshold of begin_slow.
+FOR_A_WHILE = """
+local begun = redis.call('TIME')
+repeat local now = redis.call('TIME') until now[1] * 1e6 + now[2] > begun[1] * 1e6 + begun[2] + 400000
+"""
+
+
+def test_what_a_script_changed_serves_nobody_before_its_end(server):
+    waiting = Running(server, "BLPOP", "list", "0")
+    assert wait_until(lambda: server.info("clients")["blocked_clients"] == "1")
+    running, other = begin_slow(server, "redis.call('LPUSH', KEYS[1], 'a')" + FOR_A_WHILE
+                                + "return redis.call('LLEN', KEYS[1])", "1", "list")
+    assert other.call("GET", "x") == Error(BUSY)
+    assert running.end() == 1
+    assert waiting.end() == [b"list", b"a"]
+
+
+def test_a_long_reply_of_a_slow_script_stays_what_it_is(server):
+    waiting = Running(server, "BLPOP", "list", "0")
+    assert wait_until(lambda: server.info("clients")["blocked_clients"] == "1")
+    server.connect().call_ok("CONFIG", "SET", "busy-reply-threshold", "100")
+    # Nobody asks anything meanwhile: what is served is served behind the script.
+    running = Running(server, "EVAL", "redis.call('LPUSH', KEYS[1], 'a')" + FOR_A_WHILE
+                      + "return {string.rep('x', 900000), string.rep('y', 900000), string.rep('z', 3000000)}",
+                      "1", "list")
+    assert running.end() == [b"x" * 900_000, b"y" * 900_000, b"z" * 3_000_000]
+    assert waiting.end() == [b"list", b"a"]
+
+
+@pytest.mark.parametrize("command", ["redis.call('PUBLISH', 'a', 'b')", "redis.call('PFCOUNT', 'a')"])
+def test_after_a_kill_changes_are_kept(start, command):
+    server = start(appendonly="yes", **{"enable-debug-command": "yes"})
+    running, other = begin_slow(server, command + " " + SPIN)
+    assert other.call("SCRIPT", "KILL") == Status(b"OK")
+    assert running.end().startswith(b"ERR Script killed")
+    other.call_ok("SET", "kept", "yes")
+    other.call_ok("DEBUG", "LOADAOF")
+    assert other.call("GET", "kept") == b"yes"
+
+
+def test_a_slow_script_in_a_file_is_run_again(start):
+    options = {"appendonly": "yes", "busy-reply-threshold": "50"}
+    server = start(**options)
+    server.connect().call_ok("SET", "a", "1")
+    server.connect().send(harness.encode("SHUTDOWN"))
+    assert server.wait() == 0
+    increment = next(server.folder.glob("appendonlydir/*.incr.aof"))
+    with open(increment, "ab") as file:
+        file.write(harness.encode("EVAL", FOR_A_WHILE + "return redis.call('SET', KEYS[1], '2')", "1", "a"))
+    assert start(dir=server.folder, **options).connect().call("GET", "a") == b"2"
+
 
 
 def test_others_are_told_and_the_script_is_killed(server):

@@ -295,6 +295,26 @@ def test_large_values_behind_slow_commands(server):
         assert connection.call("GET", f"large{i}") == value * 2
 
 
+@pytest.mark.parametrize("mute", [("OFF",), ("SKIP",)])
+def test_quit_without_a_reply_closes(server, mute):
+    connection = server.connect()
+    connection.send(encode("CLIENT", "REPLY", *mute) + encode("QUIT"))
+    with pytest.raises(harness.Closed):
+        connection.read()
+
+
+def test_what_is_refused_does_not_wait_for_the_end_of_a_pause(server):
+    control, connection = server.connect(), server.connect()
+    control.call_ok("CLIENT", "PAUSE", 60_000, "WRITE")
+    assert connection.call("SET", "x") == b"ERR wrong number of arguments for 'set' command"
+    connection.send(encode("SET", "x", 1))
+    control.call_ok("CLIENT", "UNPAUSE")
+    assert connection.read() == b"OK"
+    control.call_ok("CLIENT", "PAUSE", 60_000, "ALL")
+    assert connection.call("FOO").startswith(b"ERR unknown command")
+    control.call_ok("CLIENT", "UNPAUSE")
+
+
 # Authentication
 
 

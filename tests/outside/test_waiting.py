@@ -340,3 +340,15 @@ def test_ten_thousand_wait_at_no_cost(start, family):
     assert wait_until(lambda: waiting_count(server) == 0, 20)
     for client in clients:
         client.close()
+
+
+def test_a_new_consumer_waits_behind_another(server):
+    """That it is new changes the stream, which serves those who wait, and now it is one of them."""
+    control, first, second = server.connect(), server.connect(), server.connect()
+    control.call_ok("XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM")
+    for number, connection in enumerate((first, second)):
+        connection.command("XREADGROUP", "GROUP", "group", f"consumer{number}", "BLOCK", 0, "STREAMS", "stream", ">")
+        assert wait_until(lambda: server.info("clients")["blocked_clients"] == str(number + 1))
+    for number, connection in enumerate((first, second)):
+        control.call("XADD", "stream", f"{number + 1}-0", "field", number)
+        assert connection.read() == [[b"stream", [[b"%d-0" % (number + 1), [b"field", b"%d" % number]]]]]

@@ -115,7 +115,8 @@ static bool merge_keys(struct call *call, uint32_t first, uint8_t *registers, bo
     return true;
 }
 
-/* For the next time; in a replica the primary says what a value is. */
+/* For the next time. In a replica only when the primary says so: there a value is what it is
+ * here. */
 static void keep_count(struct call *call, size_t size, uint64_t count) {
     struct key key = call_key(call, 1);
     struct spot spot = database_locate(call->database, &key);
@@ -141,7 +142,8 @@ static void count_one(struct call *call) {
             return;
         }
         count = hyperloglog_estimate(registers);
-        if (!call->server->replication.is_replica) keep_count(call, bytes.size, count);
+        if (call->now_ms == 0 || !call->server->replication.is_replica)
+            keep_count(call, bytes.size, count);
     }
     reply_integer(call->reply, (int64_t)count);
 }

@@ -219,7 +219,10 @@ static bool refused(struct call *call, const struct command *container) {
 
 bool dispatch_refused_by_state(struct call *call) {
     const struct server *server = call->server;
-    if (unlikely(server->limit.is_set) && !call->in_unit && refused_by_memory(call)) return true;
+    /* What a script that lets others in between has seen is not evicted under it. */
+    if (unlikely(server->limit.is_set) && !call->in_unit && !server->turn.interrupted &&
+        refused_by_memory(call))
+        return true;
     return (unlikely(server->saving.failed) || unlikely(server->loading) ||
             unlikely(server->scripting.busy) || unlikely(server->appending.refuses) ||
             unlikely(server->replication.may_refuse)) &&

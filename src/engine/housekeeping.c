@@ -179,7 +179,8 @@ static void check_shutdown(struct server *server) {
     }
     if (!server->shutdown_wanted || server->stopped || waits_for_replicas(server)) return;
     log_warning(server->log, "User requested shutdown...");
-    bool is_forced = server->shutdown_flags & SHUTDOWN_FORCE;
+    /* With half a script in the dataset there is no going on. */
+    bool is_forced = server->shutdown_flags & SHUTDOWN_FORCE || server->journal.muted;
     if ((!appending_may_end(server) && !is_forced) || !save_before_end(server)) {
         server_go_on(server);
         return;

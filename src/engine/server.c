@@ -453,6 +453,9 @@ bool server_go_on(struct server *server) {
     if (server->journal.muted) return false;
     server->shutdown_wanted = false;
     server->shutdown_until_us = 0;
+    for (uint32_t i = 0; i < server->session_count; i++)
+        if (server->sessions[i]->flags & SESSION_CLOSE_AFTER_REPLY)
+            session_flush_later(server->sessions[i]);
     server_unpause(server);
     return true;
 }

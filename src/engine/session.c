@@ -108,9 +108,9 @@ void session_reply_end(struct session *session) {
     session->reply_base = NULL;
     session->reply.cursor = session->reply.end = NULL;
     session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
-    /* Without output, too, it is to be closed. */
-    if (output_pending(&session->output) > 0 || session->flags & SESSION_CLOSE_AFTER_REPLY)
-        session_flush_later(session);
+    /* Without output, too, it is to be closed, but who asked for a shutdown is told by its end. */
+    bool closes = session->flags & SESSION_CLOSE_AFTER_REPLY && !session->server->shutdown_wanted;
+    if (output_pending(&session->output) > 0 || closes) session_flush_later(session);
 }
 
 void session_unmute(struct session *session) {
@@ -323,6 +323,8 @@ bool session_flush(struct session *session) {
         session->output.piece = bytes_make(NULL, 0);
         return true;
     }
+    /* Its reply is being written, into what would be sent and freed: session_reply_end is next. */
+    if (session->reply_base) return true;
     clear_output(session);
     bool alive = send_some(session);
     output_keep(&session->output);

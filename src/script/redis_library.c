@@ -150,9 +150,10 @@ static void run_command(struct script_host *host, const struct command *command,
     } else if (call.now_ms == 0 || !unlikely(dispatch_refused_by_state(&call))) {
         if (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) note_write(host, command);
         server->turn.ticks = io_ticks(server->io);
-        server->journal.muted = run->repl == SCRIPT_REPL_NONE;
+        bool is_muted = server->journal.muted; /* for good, when a shutdown ended another */
+        server->journal.muted = is_muted || run->repl == SCRIPT_REPL_NONE;
         dispatch_in_unit(&call);
-        server->journal.muted = false;
+        server->journal.muted = is_muted;
     }
 }
 

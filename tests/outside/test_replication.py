@@ -587,6 +587,19 @@ def test_counting_on_a_replica_removes_nothing(start):
     assert harness.wait_until(lambda: connection.call("DBSIZE") == 0)
 
 
+def test_a_count_is_kept_in_a_replica_as_in_its_primary(pair):
+    primary, replica = pair
+    follow(replica, primary)
+    connection = primary.connect()
+    connection.call("PFADD", "key", "a", "b", "c")
+    assert connection.call("PFCOUNT", "key") == 3
+    connection.call("PFADD", "key", "d")
+    same(primary, replica)
+    assert replica.connect().call("PFCOUNT", "key") == connection.call("PFCOUNT", "key") == 4
+    same(primary, replica)
+    assert replica.connect().call("GET", "key") == connection.call("GET", "key")
+
+
 def test_who_waits_is_told_of_another_part(pair):
     primary, other = pair
     waiter = other.connect()

@@ -79,6 +79,22 @@ def test_a_long_reply_of_a_slow_script_stays_what_it_is(server):
     assert waiting.end() == [b"list", b"a"]
 
 
+def test_a_slow_script_behind_a_reply_that_waits(start):
+    """What waits to be sent goes out while the script runs, and its own reply behind it."""
+    server = start(appendonly="yes", appendfsync="always")
+    connection, other = server.connect(), server.connect()
+    other.call("CONFIG", "SET", "busy-reply-threshold", "50")
+    for size in (10, 100_000, 3_000_000):
+        connection.call_ok("SET", "large", b"x" * size)
+        connection.send(harness.encode("SET", "a", "b") + harness.encode("GET", "large") * 3)
+        time.sleep(0.001)
+        connection.send(harness.encode("EVAL", FOR_A_WHILE + "return 'the end'", 0) + harness.encode("GET", "a"))
+        wait_until(lambda: other.call("GET", "x") == Error(BUSY))
+        assert connection.read() == b"OK"
+        assert [connection.read() for _ in range(3)] == [b"x" * size] * 3
+        assert [connection.read(), connection.read()] == [b"the end", b"b"]
+
+
 @pytest.mark.parametrize("command", ["redis.call('PUBLISH', 'a', 'b')", "redis.call('PFCOUNT', 'a')"])
 def test_after_a_kill_changes_are_kept(start, command):
     server = start(appendonly="yes", **{"enable-debug-command": "yes"})

@@ -212,6 +212,7 @@ int64_t appending_rewrite_seconds(const struct server *server) {
 static void moved(void *context) {
     struct server *server = context;
     server->appending.refuses = aof_failing(&server->appending.aof);
+    if (server->waiting.unkeyed) server->replication.wanted = true; /* perhaps for that */
     turn_horizon_moved(server);
 }
 

@@ -572,6 +572,12 @@ void loading_end(struct server *server) {
         if (both[i]) close_loading(both[i]);
 }
 
+void loading_drop_aside(struct server *server) {
+    struct loading *loading = server->aside;
+    server->aside = NULL;
+    if (loading) close_loading(loading);
+}
+
 /* ---- another server's ---- */
 
 static void empty_dataset(struct server *server) {

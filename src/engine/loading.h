@@ -44,6 +44,8 @@ struct loading_replacement {
     void (*ended)(struct server *server, const struct rdb_history *history);
 };
 void loading_replace(struct server *server, const struct loading_replacement *replacement);
+/* What is being loaded aside is not wanted any more; `ended` is not called. */
+void loading_drop_aside(struct server *server);
 /* Load the RDB file at once (DEBUG RELOAD). False: why stands in the log; what was loaded remains.
  */
 bool loading_run(struct server *server, bool merges);

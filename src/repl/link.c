@@ -700,6 +700,10 @@ void link_step(struct server *server) {
     }
     bool is_time = server->monotonic_us - link->acked_us >= SECOND_US;
     if (link->state == LINK_UP && (link->ack_wanted || is_time)) acknowledge(server);
+    if (link->state == LINK_LOADS && is_time && link->session) { /* a sign of life */
+        link->acked_us = server->monotonic_us;
+        session_send(link->session, BYTES("\n"));
+    }
     replicator_due(server, server->monotonic_us + SECOND_US -
                                (server->monotonic_us - link->acked_us) % SECOND_US);
 }

@@ -479,6 +479,13 @@ static bool parse_wait_timeout(struct call *call, uint32_t index, int64_t *timeo
     return false;
 }
 
+/* Once for who waits: asking anew whenever it is looked at again would fill the stream. */
+static void ask_for(struct call *call) {
+    if (call->ready == CALL_WOKEN) return;
+    replicator_of(call->server)->primary.asked = 0;
+    call->server->replication.wanted = true;
+}
+
 void primary_wait(struct call *call) {
     int64_t wanted, timeout_ms;
     if (refuse_on_replica(call, "WAIT") || !call_parse_i64(call, 1, &wanted, NULL) ||
@@ -491,8 +498,7 @@ void primary_wait(struct call *call) {
     }
     struct call_wait wait = {.timeout_ms = timeout_ms, .timed_out = reply_acknowledged};
     call_wait(call, &wait);
-    replicator_of(call->server)->primary.asked = 0;
-    call->server->replication.wanted = true;
+    ask_for(call);
 }
 
 static bool is_local_on_disk(const struct call *call) {
@@ -527,8 +533,7 @@ void primary_wait_for_files(struct call *call) {
     }
     struct call_wait wait = {.timeout_ms = timeout_ms, .timed_out = reply_on_disk};
     call_wait(call, &wait);
-    replicator_of(call->server)->primary.asked = 0;
-    call->server->replication.wanted = true;
+    ask_for(call);
 }
 
 /* ---- what may not run ---- */
@@ -681,7 +686,9 @@ static void ping(struct server *server) {
 /* Who waits for a dataset gets a sign of life, which it skips. */
 static void soothe(struct server *server) {
     for (struct replica *r = primary_of(server)->replicas; r; r = r->next)
-        if (r->state == REPLICA_WAITS && !r->wants_bare) session_send(r->session, BYTES("\n"));
+        if (!r->wants_bare && (r->state == REPLICA_WAITS ||
+                               (r->state == REPLICA_RECEIVES && transfer_is_saving(r->transfer))))
+            session_send(r->session, BYTES("\n"));
 }
 
 static void drop_silent(struct server *server) {
@@ -692,7 +699,9 @@ static void drop_silent(struct server *server) {
             r->moved_ms = server->monotonic_ms;
         }
         int64_t sign_ms = r->state == REPLICA_RECEIVES ? r->moved_ms : r->acknowledged_ms;
-        if (r->state < REPLICA_RECEIVES || r->rdb_only) continue;
+        if (r->state == REPLICA_LOADS && sign_ms < r->session->active_ms)
+            sign_ms = r->session->active_ms; /* it sends empty lines meanwhile */
+        if (r->state < REPLICA_RECEIVES || (r->rdb_only && !r->transfer)) continue;
         if (server->monotonic_ms - sign_ms <= limit_ms) continue;
         char address[IO_ADDRESS_TEXT_MAX];
         session_address(r->session, address);

@@ -50,12 +50,16 @@ void role_lead(struct server *server) {
     if (!replication->is_replica) return;
     journal_commit(&server->journal);
     link_follow(server, NULL, 0);
+    loading_drop_aside(server); /* or it would take the place of what is written from now on */
     if (has_history) primary_open_backlog(server); /* from here on changes are counted */
     amend(server, NULL, 0);
     replication->is_replica = false;
     server->journal.follows = false;
     server->log->role = 'M';
     primary_drop_replicas(server);
+    /* A dataset that could not be loaded has left it off. */
+    if (server->config->appendonly && !server->appending.is_on && !server->loading)
+        server->appending.switches = true;
     if (!has_history) { /* what is there is of no history that anybody could read on */
         replication_forget(server);
         primary_judge(server);

@@ -347,6 +347,10 @@ static void begin_reading(struct transfer *transfer) {
     transfer->view = NULL;
 }
 
+bool transfer_is_saving(const struct transfer *transfer) {
+    return transfer && transfer->phase == SAVES;
+}
+
 void transfer_step(struct server *server) {
     struct transfer *transfer = replicator_of(server)->primary.transfer;
     uint32_t replicas;

@@ -14,9 +14,12 @@
 
 struct replica;
 struct server;
+struct transfer;
 
 /* Begin one if replicas wait for it and it is time. */
 void transfer_check(struct server *server);
+/* A file is being made, of which nothing is sent yet. */
+bool transfer_is_saving(const struct transfer *transfer);
 /* Send what is there, ask for more. Each turn, while one is under way. */
 void transfer_step(struct server *server);
 /* The replica is gone, or wants no more. */

@@ -69,7 +69,7 @@ def test_a_slow_replica_is_cut_at_the_limit(start, state):
     assert primary.info("stats")["client_output_buffer_limit_disconnections"] == "1"
     backlog = memory(primary, "mem_replication_backlog")
     harness.wait_until(lambda: memory(primary, "mem_total_replication_buffers") == backlog)
-    assert memory(primary, "redstart_mem_views") == 0
+    assert harness.wait_until(lambda: memory(primary, "redstart_mem_views") == 0)
     assert primary.connect().call("PING") == b"PONG"
 
 
@@ -170,3 +170,17 @@ def test_what_is_behind_wait_is_run_when_it_ends(start):
     offset = replication(primary)["master_repl_offset"]
     slow.connection.send(harness.encode("REPLCONF", "ACK", offset))
     assert [connection.read(), connection.read()] == [1, b"PONG"]
+
+
+@pytest.mark.parametrize("command", [("WAIT", 1, 1500), ("WAITAOF", 0, 1, 1500)])
+def test_waiting_for_a_replica_asks_it_once(start, command):
+    """Who waits for nothing that comes costs nothing: neither the stream nor the processor."""
+    primary = start(**FAST)
+    slow_in_state(primary, "online")
+    connection = primary.connect()
+    connection.send(harness.encode("SET", "a", "b") + harness.encode(*command))
+    assert connection.read() == b"OK"
+    assert harness.wait_until(lambda: primary.info("clients")["blocked_clients"] == "1")
+    offset = int(replication(primary)["master_repl_offset"])
+    assert connection.read() in (0, [0, 0])
+    assert int(replication(primary)["master_repl_offset"]) < offset + 1000

@@ -142,7 +142,7 @@ static void count_one(struct call *call) {
             return;
         }
         count = hyperloglog_estimate(registers);
-        if (call->now_ms == 0 || !call->server->replication.is_replica)
+        if (call_is_replayed(call) || !call->server->replication.is_replica)
             keep_count(call, bytes.size, count);
     }
     reply_integer(call->reply, (int64_t)count);

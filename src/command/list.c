@@ -21,11 +21,15 @@ void list_changed(struct call *call, const struct edit *edit, const char *event)
 
 /* ---- pushing ---- */
 
+void list_error_too_large(struct call *call) {
+    call_error(call, "ERR element exceeds the maximum size of a list's");
+}
+
 /* With the usual limit of the protocol it always fits. */
 static bool fits(struct call *call, uint32_t from) {
     for (uint32_t i = from; i < call->argc; i++) {
         if (likely(call->argv[i].size <= LIST_ELEMENT_MAX)) continue;
-        call_error(call, "ERR element exceeds the maximum size of a list's");
+        list_error_too_large(call);
         return false;
     }
     return true;

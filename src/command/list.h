@@ -6,6 +6,8 @@
 #include "value/list.h"
 
 struct list_limits list_limits_of(const struct call *call);
+/* Something is larger than LIST_ELEMENT_MAX. */
+void list_error_too_large(struct call *call);
 /* "left" is the head: false, without a reply, when the word is neither. */
 bool list_parse_end(const struct call *call, uint32_t index, bool *at_head);
 /* Take elements away from an end, at most as many as there are, and reply each. */

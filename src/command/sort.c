@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "command/command_handlers.h"
+#include "command/list.h"
 #include "engine/acl.h"
 #include "engine/call.h"
 #include "engine/config.h"
@@ -323,7 +324,7 @@ static uint64_t answer_count(const struct sort *sort) {
 /* ---- STORE ---- */
 
 static void store_element(struct sort *sort, struct bytes text) {
-    struct list_limits limits = {sort->call->server->config->list_max_listpack_size};
+    struct list_limits limits = list_limits_of(sort->call);
     struct item item = item_make(text.data ? text : bytes_make("", 0));
     if (unlikely(item.size > LIST_ELEMENT_MAX))
         sort->too_large = true;
@@ -339,7 +340,7 @@ static void store(struct sort *sort) {
     answer_all(sort, store_element);
     if (unlikely(sort->too_large)) {
         object_release(&sort->result.object);
-        call_error(call, "ERR element exceeds the maximum size of a list's");
+        list_error_too_large(call);
         return;
     }
     struct spot spot = call_locate_key(call, call->database, &key);

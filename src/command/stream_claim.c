@@ -45,7 +45,7 @@ static void give_to(struct call *call, struct stream_edit *edit, struct stream_g
     if (claim->deliveries >= 0)
         pending->deliveries = (uint64_t)claim->deliveries;
     else if (!claim->just_id)
-        pending->deliveries += pending->deliveries < INT64_MAX;
+        stream_pending_delivered(pending);
     stream_pending_put(edit->stream, group, pending);
     consumer->active_ms = call->server->now_ms;
     call_changed_inside(call, call->database, edit->key.name, NOTIFY_STREAM, NULL);

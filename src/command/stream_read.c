@@ -216,7 +216,7 @@ static void deliver_history(struct call *call, const struct reading *reading,
         count_in(portion, &pending.id);
         if (!stream_has(edit->stream, &pending.id)) continue;
         pending.delivered_ms = call->now_ms;
-        pending.deliveries += pending.deliveries < INT64_MAX;
+        stream_pending_delivered(&pending);
         stream_pending_put(edit->stream, group, &pending);
         call_changed_inside(call, call->database, edit->key.name, NOTIFY_STREAM, NULL);
         stream_effect_claim(call, edit->key.name, group, &pending);

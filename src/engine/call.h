@@ -47,6 +47,11 @@ struct call {
     bool refuses_unit; /* an error now ends a transaction before it began */
 };
 
+/* It comes from a file or the primary's stream: it does here what it did there. */
+static inline bool call_is_replayed(const struct call *call) {
+    return call->now_ms == 0;
+}
+
 /* ---- errors: each writes the reply ---- */
 
 /* "ERR ..." or another code word first. */

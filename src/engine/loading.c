@@ -547,6 +547,12 @@ static void close_loading(struct loading *loading) {
     memory_free(loading);
 }
 
+static void drop(struct loading **held) {
+    struct loading *loading = *held;
+    *held = NULL;
+    if (loading) close_loading(loading);
+}
+
 static void complete(struct server *server) {
     loading_end(server);
     replication_start(server);
@@ -566,16 +572,12 @@ bool loading_begin(struct server *server) {
 }
 
 void loading_end(struct server *server) {
-    struct loading *both[] = {server->loading, server->aside};
-    server->loading = server->aside = NULL;
-    for (int i = 0; i < 2; i++)
-        if (both[i]) close_loading(both[i]);
+    drop(&server->loading);
+    drop(&server->aside);
 }
 
 void loading_drop_aside(struct server *server) {
-    struct loading *loading = server->aside;
-    server->aside = NULL;
-    if (loading) close_loading(loading);
+    drop(&server->aside);
 }
 
 /* ---- another server's ---- */

@@ -415,7 +415,7 @@ static void begin_time(struct server *server) {
 }
 
 /* The batch's time is over: hold the request, if it may wait. */
-static bool put_off(struct session *session, struct request *request) {
+static bool hold_late(struct session *session, struct request *request) {
     if (session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY | SESSION_PRIMARY))
         return false;
     if (!session->held) session->flags |= SESSION_LATE;
@@ -435,7 +435,7 @@ static void execute(struct server *server) {
         for (; i < turn->item_count && turn->items[i].session == session; i++) {
             struct turn_item *item = &turn->items[i];
             turn->executing_item = item;
-            if (likely(!turn_is_late(turn)) || !put_off(session, &item->request))
+            if (likely(!turn_is_late(turn)) || !hold_late(session, &item->request))
                 dispatch(session, item->command, &item->request, item->hashes);
             request_release(&item->request);
         }
@@ -459,7 +459,7 @@ static uint32_t fill_batch(struct server *server, struct session *batch[],
     uint32_t count = 0;
     while (count < TURN_BATCH_SESSIONS && turn->item_count < TURN_BATCH_REQUESTS &&
            TURN_INBOX_SIZE - turn->inbox_used >= TURN_RECEIVE_SIZE) {
-        if (turn->queue_first && turn->queue_first->flags & SESSION_LATE && count > 0) break;
+        if (count > 0 && turn->queue_first && turn->queue_first->flags & SESSION_LATE) break;
         struct session *session = dequeue(turn);
         if (!session) {
             *at_end = true;

@@ -147,7 +147,7 @@ static void run_command(struct script_host *host, const struct command *command,
         error = acl_refuses_script(caller, command, host->argv, count);
     if (unlikely(error != NULL)) {
         call_error_text(&call, bytes_from_text(error), true);
-    } else if (call.now_ms == 0 || !unlikely(dispatch_refused_by_state(&call))) {
+    } else if (call_is_replayed(&call) || !unlikely(dispatch_refused_by_state(&call))) {
         if (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) note_write(host, command);
         server->turn.ticks = io_ticks(server->io);
         bool is_muted = server->journal.muted; /* for good, when a shutdown ended another */

@@ -40,6 +40,11 @@ struct stream_pending {
     uint64_t consumer; /* the member's number */
 };
 
+/* Once more; as far as a command can say it. */
+static inline void stream_pending_delivered(struct stream_pending *pending) {
+    if (pending->deliveries < INT64_MAX) pending->deliveries++;
+}
+
 /* ---- groups ---- */
 
 static inline uint32_t stream_group_count(const struct stream *stream) {

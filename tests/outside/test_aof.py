@@ -745,12 +745,12 @@ def test_counters_of_streams_stop_at_their_end(start):
     connection.call("XCLAIM", "stream", "group", "first", 0, "1-0", "RETRYCOUNT", end)
     connection.call("XCLAIM", "stream", "group", "second", 0, "1-0")
     connection.call("XREADGROUP", "GROUP", "group", "second", "STREAMS", "stream", 0)
-    before = [connection.call(*words) for words in (("XINFO", "STREAM", "stream"), ("XINFO", "GROUPS", "stream"),
-                                                    ("XPENDING", "stream", "group", "-", "+", 10))]
+    questions = [("XINFO", "STREAM", "stream"), ("XINFO", "GROUPS", "stream"),
+                 ("XPENDING", "stream", "group", "-", "+", 10)]
+    before = [connection.call(*words) for words in questions]
     kill(server)
     connection = again(start, server).connect()
-    after = [connection.call(*words) for words in (("XINFO", "STREAM", "stream"), ("XINFO", "GROUPS", "stream"),
-                                                   ("XPENDING", "stream", "group", "-", "+", 10))]
+    after = [connection.call(*words) for words in questions]
     for pending in before[2] + after[2]:
         pending[2] = 0  # since when
     assert before == after

@@ -19,6 +19,16 @@ static void world_close(struct world *w) {
     simulation_close(w->simulation);
 }
 
+static void open_all(struct world *w, struct client *clients, int count) {
+    for (int i = 0; i < count; i++)
+        client_open(&clients[i], w->simulation, "server");
+}
+
+static void close_all(struct client *clients, int count) {
+    for (int i = 0; i < count; i++)
+        client_close(&clients[i]);
+}
+
 /* So many requests that each take a millisecond, at once. */
 static void send_slow(struct client *c, int count) {
     struct buffer text = {0};
@@ -80,8 +90,7 @@ static void test_time_is_shared(void **state) {
     struct client hogs[HOGS];
     int replies[HOGS] = {0};
     world_open(&w, 2);
-    for (int i = 0; i < HOGS; i++)
-        client_open(&hogs[i], w.simulation, "server");
+    open_all(&w, hogs, HOGS);
     for (int i = 0; i < HOGS; i++)
         send_slow(&hogs[i], EACH);
     for (int left = HOGS * EACH; left > 0;) {
@@ -96,8 +105,7 @@ static void test_time_is_shared(void **state) {
         }
         assert_true(most - least < 5);
     }
-    for (int i = 0; i < HOGS; i++)
-        client_close(&hogs[i]);
+    close_all(hogs, HOGS);
     world_close(&w);
 }
 
@@ -213,8 +221,7 @@ static void test_pause(void **state) {
     struct client hogs[3], other;
     world_open(&w, 5);
     client_open(&other, w.simulation, "server");
-    for (int i = 0; i < 3; i++)
-        client_open(&hogs[i], w.simulation, "server");
+    open_all(&w, hogs, 3);
     for (int i = 0; i < 3; i++) {
         struct buffer text = {0};
         for (int j = 0; j < 40; j++)
@@ -234,8 +241,7 @@ static void test_pause(void **state) {
         for (int j = heard[i]; j < 80; j++)
             hear(&hogs[i]);
     assert_string_equal(ask(&other, "GET n\r\n"), "120");
-    for (int i = 0; i < 3; i++)
-        client_close(&hogs[i]);
+    close_all(hogs, 3);
     client_close(&other);
     world_close(&w);
 }
@@ -247,13 +253,11 @@ static void test_gone(void **state) {
     struct client hogs[4], other;
     world_open(&w, 6);
     client_open(&other, w.simulation, "server");
-    for (int i = 0; i < 4; i++)
-        client_open(&hogs[i], w.simulation, "server");
+    open_all(&w, hogs, 4);
     for (int i = 0; i < 4; i++)
         send_slow(&hogs[i], 120);
     simulation_run_for(w.simulation, 3000);
-    client_close(&hogs[0]);
-    client_close(&hogs[1]);
+    close_all(hogs, 2);
     ask(&other, "CLIENT KILL ID 4\r\n");
     assert_int_equal(number_of(&other), 1);
     simulation_run_for(w.simulation, 20000);
@@ -264,8 +268,7 @@ static void test_gone(void **state) {
     for (int i = 0; i < 120; i++)
         assert_string_equal(hear(&hogs[3]), "OK");
     assert_int_equal(w.server.server->session_count, 2);
-    client_close(&hogs[2]);
-    client_close(&hogs[3]);
+    close_all(hogs + 2, 2);
     client_close(&other);
     world_close(&w);
 }

@@ -27,6 +27,7 @@ struct search {
     bool is_general;              /* GEOSEARCH, with FROM... and BY... among its options */
     bool may_store;
     bool has_middle, has_shape;
+    bool from_member; /* the middle is that of a member */
     bool with_distance, with_hash, with_place;
     bool any, store_distance;
     enum order order;
@@ -78,7 +79,7 @@ static bool parse_box(struct search *search, uint32_t index) {
 
 /* Where there is no set, there is no member that could be missing. */
 static bool parse_member(struct search *search, uint32_t index) {
-    search->has_middle = true;
+    search->has_middle = search->from_member = true;
     if (!search->set || geo_find(search->set, search->call->argv[index], &search->shape.middle))
         return true;
     call_error(search->call, "ERR could not decode requested zset member");
@@ -140,14 +141,17 @@ static int take_option(struct search *search, uint32_t i) {
     if (take_store(search, i)) return 1;
     if (left >= 1 && call_argument_is(call, i, "count")) return parse_count(search, i + 1) ? 1 : -1;
     if (search->is_general) {
-        bool middle_free = !search->has_middle, shape_free = !search->has_shape;
-        if (left >= 1 && middle_free && call_argument_is(call, i, "frommember"))
+        /* One of either, which may be said again: the last one counts. */
+        bool has_place = search->has_middle && !search->from_member;
+        bool has_box = search->has_shape && search->shape.is_box;
+        bool has_circle = search->has_shape && !search->shape.is_box;
+        if (left >= 1 && !has_place && call_argument_is(call, i, "frommember"))
             return parse_member(search, i + 1) ? 1 : -1;
-        if (left >= 2 && middle_free && call_argument_is(call, i, "fromlonlat"))
+        if (left >= 2 && !search->from_member && call_argument_is(call, i, "fromlonlat"))
             return parse_middle(search, i + 1) ? 2 : -1;
-        if (left >= 2 && shape_free && call_argument_is(call, i, "byradius"))
+        if (left >= 2 && !has_box && call_argument_is(call, i, "byradius"))
             return parse_circle(search, i + 1) ? 2 : -1;
-        if (left >= 3 && shape_free && call_argument_is(call, i, "bybox"))
+        if (left >= 3 && !has_circle && call_argument_is(call, i, "bybox"))
             return parse_box(search, i + 1) ? 3 : -1;
     }
     call_error_syntax(call);

@@ -164,6 +164,7 @@ static bool read_whole(struct rdb_input *in, uint8_t form, struct stream *stream
     if (form != RDB_STREAM_1 &&
         (!read_id(in, &first) || !read_id(in, &deleted) || !rdb_input_length(in, &added)))
         return false;
+    if (added > INT64_MAX) return rdb_input_fail(in, "more entries were added than can be counted");
     if (length != stream_length(stream))
         return rdb_input_fail(in, "a stream's length is not that of its nodes");
     if (last_entry_is_after(stream, &last))
@@ -185,6 +186,8 @@ static bool read_pending(struct rdb_input *in, struct buffer *kept) {
         if (!read_id_bytes(in, &pending.id) || !rdb_input_u64(in, &delivered) ||
             !rdb_input_length(in, &pending.deliveries))
             return false;
+        if (pending.deliveries > INT64_MAX)
+            return rdb_input_fail(in, "more deliveries than can be counted");
         if (i > 0 && stream_id_compare(&pending.id, &last) <= 0)
             return rdb_input_fail(in, "a group's pending entries are not in order");
         last = pending.id;
@@ -242,6 +245,8 @@ static bool read_group(struct rdb_input *in, struct rdb_reader *reader, uint8_t 
     uint64_t read = (uint64_t)STREAM_READ_UNKNOWN, consumers;
     if (!rdb_input_string_copy(in, &reader->rooms[0], &name) || !read_id(in, &last)) return false;
     if (form != RDB_STREAM_1 && !rdb_input_length(in, &read)) return false;
+    if (read > INT64_MAX && read != (uint64_t)STREAM_READ_UNKNOWN)
+        return rdb_input_fail(in, "a group has read more entries than can be counted");
     if (stream_group_find(stream, name))
         return rdb_input_fail(in, "a stream has two groups of one name");
     struct stream_group *group = stream_group_create(stream, name, &last, (int64_t)read);

@@ -338,7 +338,6 @@ void stream_set_last(struct stream *stream, const struct stream_id *last, uint64
 
 bool stream_has_gaps(const struct stream *stream, const struct stream_id *from) {
     if (stream_length(stream) == 0 || stream_id_is_zero(&stream->max_deleted)) return false;
-    if (stream_id_compare(&stream->first, &stream->max_deleted) > 0) return false;
     return stream_id_compare(from, &stream->max_deleted) <= 0;
 }
 

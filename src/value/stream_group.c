@@ -103,10 +103,20 @@ void stream_group_destroy(struct stream *stream, const struct stream_group *grou
     epochs_retire(epochs, free_group, NULL, (uint64_t)(uintptr_t)member, bytes);
 }
 
+/* What was deleted stands before all that is left, and so does the group. */
+static bool group_is_before_all(const struct stream *stream, const struct stream_group *group) {
+    return stream_length(stream) > 0 && stream_id_compare(&group->last, &stream->first) < 0 &&
+           stream_id_compare(&stream->max_deleted, &stream->first) < 0;
+}
+
 bool stream_group_lag(const struct stream *stream, const struct stream_group *group, int64_t *lag) {
     int64_t read = group->read;
     *lag = 0;
     if (stream->added == 0) return true;
+    if (group_is_before_all(stream, group)) {
+        *lag = (int64_t)stream_length(stream);
+        return true;
+    }
     if (read == STREAM_READ_UNKNOWN || stream_has_gaps(stream, &group->last))
         read = stream_added_until(stream, &group->last);
     if (read < 0) return false;
@@ -114,10 +124,13 @@ bool stream_group_lag(const struct stream *stream, const struct stream_group *gr
     return true;
 }
 
+/* Its count goes on by one where nothing is missing between its last entry and this one. */
 void stream_group_delivered(const struct stream *stream, struct stream_group *group,
                             const struct stream_id *id) {
     if (stream_id_compare(id, &group->last) <= 0) return;
-    if (group->read != STREAM_READ_UNKNOWN && !stream_has_gaps(stream, id))
+    bool is_next = stream_id_compare(&group->last, &stream->first) >= 0 &&
+                   !stream_has_gaps(stream, &group->last);
+    if (group->read != STREAM_READ_UNKNOWN && is_next)
         group->read += group->read < INT64_MAX;
     else if (stream->added > 0)
         group->read = stream_added_until(stream, id);

@@ -294,6 +294,11 @@ static bool read_over(struct reading *reading, uint64_t items) {
     return true;
 }
 
+/* An entry has one at least. */
+static bool are_fields(uint64_t count) {
+    return count > 0 && count <= UINT32_MAX;
+}
+
 /* The entry that begins here; false when it is not well-formed. */
 static bool read_entry(struct reading *reading, const struct stream_id *master, uint64_t fields,
                        struct stream_id *id, uint64_t *flags) {
@@ -306,7 +311,7 @@ static bool read_entry(struct reading *reading, const struct stream_id *master, 
     if (*flags & STREAM_ENTRY_SAME_FIELDS) {
         if (!read_over(reading, fields)) return false;
     } else {
-        if (!read_number(reading, &fields) || fields > UINT32_MAX) return false;
+        if (!read_number(reading, &fields) || !are_fields(fields)) return false;
         if (!read_over(reading, fields * 2)) return false;
         items = ITEMS_OWN + fields * 2;
     }
@@ -320,7 +325,7 @@ bool stream_node_validate(const struct stream_id *master, struct bytes listpack,
     if (!listpack_validate(listpack, NULL)) return false;
     reading.at = listpack_first(listpack.data);
     if (!read_number(&reading, live) || !read_number(&reading, &deleted)) return false;
-    if (!read_number(&reading, &fields) || fields > UINT32_MAX) return false;
+    if (!read_number(&reading, &fields) || !are_fields(fields)) return false;
     if (!read_over(&reading, fields) || !read_number(&reading, &zero) || zero != 0) return false;
     while (reading.at != 0) {
         struct stream_id id;

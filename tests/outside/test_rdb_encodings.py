@@ -269,6 +269,22 @@ def test_old_payloads(start, name):
         assert digest(there) == before
 
 
+def stream(added=5, read=2, deliveries=3, fields=("f", "g")):
+    nodes = rdb.length(1) + rdb.stream_listpack((1000, 7), fields, [(0, 0, ["1", "v"][: len(fields)]), (0, 1, ["2", "w"][: len(fields)])])
+    pending = rdb.length(1) + raw_id(1000, 8) + struct.pack("<q", 5000) + rdb.length(deliveries)
+    head = lengths(2, 1005, 7, 1000, 7, 999, 1, added, 1) + rdb.string("group") + lengths(1000, 8, read)
+    return rdb.payload(rdb.STREAM_2, nodes + head + pending + consumers(6000), version=10)
+
+
+@pytest.mark.parametrize("wrong", [{"added": 1 << 63}, {"read": (1 << 64) - 2}, {"deliveries": 1 << 63}, {"fields": ()}], ids=str)
+def test_streams_that_commands_cannot_make(server, wrong):
+    """What could not be said again, by an effect or in another file, is refused."""
+    connection = server.connect()
+    connection.call_ok("RESTORE", "good", 0, stream())
+    connection.call_ok("RESTORE", "unknown", 0, stream(read=(1 << 64) - 1))
+    assert connection.call("RESTORE", "bad", 0, stream(**wrong)) == b"ERR Bad data format"
+
+
 SOUND = rdb.key("a", rdb.STRING, rdb.string("1"))
 BROKEN = {
     "cut in the head": (b"REDIS00", "too short"),

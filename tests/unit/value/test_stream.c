@@ -441,11 +441,82 @@ static void test_rotten_nodes(void **state) {
     memory_free(f);
 }
 
+/* ---- lag ---- */
+
+static uint64_t live_behind(const struct model *model, const struct stream_id *last) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < model->count; i++)
+        count += model->entries[i].live && stream_id_compare(&model->entries[i].id, last) > 0;
+    return count;
+}
+
+/* The next live entry goes to the group, as XREADGROUP delivers it. */
+static void deliver(struct fixture *f, struct stream_group *group) {
+    for (uint32_t i = 0; i < f->model.count; i++) {
+        struct model_entry *entry = &f->model.entries[i];
+        if (!entry->live || stream_id_compare(&entry->id, &group->last) <= 0) continue;
+        stream_group_delivered(f->stream, group, &entry->id);
+        return;
+    }
+}
+
+static void remove_one(struct fixture *f) {
+    struct model *model = &f->model;
+    if (model->count == 0) return;
+    uint32_t at = (uint32_t)below(f, model->count);
+    struct stream_id id = model->entries[at].id;
+    if (stream_remove(f->stream, &id, STREAM_REFERENCES_KEPT) == STREAM_REMOVED)
+        model_delete(model, at, STREAM_REFERENCES_KEPT);
+}
+
+static void trim_some(struct fixture *f) {
+    struct model *model = &f->model;
+    struct stream_trim trim = {.length_max = model->live - below(f, model->live / 4 + 1)};
+    struct stream_id end;
+    uint64_t deleted = stream_trim(f->stream, &trim, &end);
+    for (uint32_t i = 0; i < model->count && deleted > 0; i++)
+        deleted -= model->entries[i].live && model_delete(model, i, STREAM_REFERENCES_KEPT);
+}
+
+/* What is said to be left for a group is, and it is said where nothing was deleted behind it. */
+static void test_lag(void **state) {
+    struct random random = random_from_seed();
+    struct fixture *f = memory_alloc(sizeof *f);
+    uint64_t known = 0;
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        open_fixture(f, &random);
+        struct stream_id zero = STREAM_ID_MIN;
+        struct stream_group *group =
+            stream_group_create(f->stream, bytes_from_text("g"), &zero, below(f, 2) ? 0 : -1);
+        for (int i = 0; i < 150; i++) {
+            uint64_t what = below(f, 20);
+            if (what < 8)
+                op_add(f);
+            else if (what < 16)
+                deliver(f, group);
+            else if (what < 18)
+                remove_one(f);
+            else if (what < 19)
+                trim_some(f);
+            int64_t lag;
+            bool is_known = stream_group_lag(f->stream, group, &lag);
+            if (f->model.live == 0) continue;
+            if (is_known) assert_int_equal(lag, live_behind(&f->model, &group->last));
+            if (stream_id_is_zero(&f->stream->max_deleted)) assert_true(is_known);
+            known += is_known;
+        }
+        close_fixture(f, &random);
+    }
+    assert_true(known > 10000);
+    memory_free(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_model), cmocka_unit_test(test_views),
         cmocka_unit_test(test_copies),        cmocka_unit_test(test_nodes_as_in_files),
-        cmocka_unit_test(test_rotten_nodes),
+        cmocka_unit_test(test_rotten_nodes),  cmocka_unit_test(test_lag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

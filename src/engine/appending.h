@@ -37,7 +37,7 @@ bool appending_open(struct server *server);
 bool appending_begin(struct server *server, bool is_complete);
 /* The files make the dataset. */
 static inline bool appending_is_established(const struct appending *appending) {
-    return appending->is_on && !appending->aof.awaits_base;
+    return appending->is_on && appending->aof.is_established;
 }
 /* What is not on disk yet is written and synced, as far as the disk lets it, and nothing more is
  * written down. Waits for it. */

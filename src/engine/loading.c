@@ -40,6 +40,7 @@ struct loading {
     struct replay replay;
     bool has_load, has_replay; /* are open */
     bool from_log;             /* the append-only file's parts are loaded */
+    bool keeps_history;        /* the stream has readers, and has made what is loaded again */
     bool awaits_base;          /* all is loaded, and a base of it is being written */
     bool merges;
     bool is_served;   /* the engine goes on meanwhile: a worker reads ahead */
@@ -334,6 +335,10 @@ static enum state begin_part(struct loading *loading) {
     return FAILED;
 }
 
+static void continue_history(struct loading *loading, const struct rdb_history *history) {
+    if (!loading->keeps_history) replication_continue(loading->server, history);
+}
+
 static void note_history(struct loading *loading) {
     const struct replay *replay = &loading->replay;
     if (!loading->has_replay) return;
@@ -344,7 +349,7 @@ static void note_history(struct loading *loading) {
     struct rdb_history history = {.offset = replay->last.offset + replay->last.bytes,
                                   .database = loading->session->database};
     memcpy(history.id, replay->last.id, sizeof history.id);
-    replication_continue(loading->server, &history);
+    continue_history(loading, &history);
 }
 
 static enum state next_part(struct loading *loading) {
@@ -452,7 +457,7 @@ static enum state step_log(struct loading *loading) {
             uint64_t offset = rdb_load_offset(&loading->load);
             log_rdb(loading);
             loading->server->loaded_keys = loading->load.keys;
-            replication_continue(loading->server, &loading->load.history);
+            continue_history(loading, &loading->load.history);
             end_rdb(loading);
             if (offset < loading->parts[loading->part].size) return begin_commands(loading, offset);
         }
@@ -697,10 +702,15 @@ bool loading_run(struct server *server, bool merges) {
 }
 
 bool loading_run_log(struct server *server) {
+    struct journal *journal = &server->journal;
     struct loading *loading = open_loading(server);
+    bool was_muted = journal->muted;
+    loading->keeps_history = journal_active(journal);
+    journal->muted = true;
     enum state state = begin_log(loading);
     while (state == MORE)
         state = step_log(loading);
+    journal->muted = was_muted;
     close_loading(loading);
     return state == DONE && appending_begin(server, true);
 }

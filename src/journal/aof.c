@@ -46,6 +46,7 @@ struct aof_job {
     bool prepares; /* the redo file, for those that follow */
     bool renews;   /* the redo file: the folder is another */
     bool closes;
+    bool establishes;  /* its manifest is the first that names the increment */
     uint64_t sequence; /* of the file */
     bool completed;    /* result: the increment before is synced */
     bool opened;       /* result: the new increment is there, too */
@@ -514,8 +515,9 @@ static void pass_opening(struct aof *aof, struct aof_job *job) {
 }
 
 /* Not a second time: a later job's manifest may be there by then. */
-static void pass_statement(struct aof_job *job) {
+static void pass_statement(struct aof *aof, struct aof_job *job) {
     if (!job->stated) return;
+    if (job->establishes) aof->is_established = true;
     memory_free(job->manifest);
     buffer_release(&job->removes);
     job->manifest = NULL;
@@ -529,7 +531,7 @@ static void done(void *context) {
     aof->running = NULL;
     job->next = NULL;
     pass_opening(aof, job);
-    pass_statement(job);
+    pass_statement(aof, job);
     if (job->error) {
         aof->retry_us = now_us + AOF_RETRY_US;
         fail(aof, job);
@@ -736,6 +738,7 @@ static int start(struct aof *aof, bool anew, int64_t now_us) {
     aof->submitted_us = now_us - AOF_GATHER_US;
     aof->is_reading = true;
     aof->awaits_base = anew;
+    aof->is_established = !anew;
     /* Also in a file that goes on: what it began with may have been torn off. */
     if (aof->journal->follows) add_job(aof)->database = aof->journal->database;
     if (aof->id_is_new) add_job(aof)->announces = true;
@@ -790,7 +793,7 @@ void aof_set_base(struct aof *aof, bool is_rdb, uint64_t first_increment) {
     const struct manifest_file *last = manifest_last_increment(&aof->manifest);
     add_sizes(aof, last->name);
     aof->awaits_base = false;
-    add_statement(aof);
+    add_statement(aof)->establishes = true;
 }
 
 struct old_file {

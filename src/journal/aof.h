@@ -77,7 +77,7 @@ struct aof {
     struct aof_job *running;
     struct aof_job *kept;                      /* written, the file not yet synced, oldest first */
     uint64_t appended, written, synced_offset; /* of the journal; the last: as far as promised */
-    uint64_t safe_offset;                      /* before it all is on disk for sure */
+    uint64_t safe_offset;                      /* before it all is on disk, or in no increment */
     int64_t waiting_since_us; /* the oldest byte that is not on disk is so old; 0: none */
     int64_t submitted_us, synced_us;
     struct gathering gathering; /* with `always` */
@@ -88,9 +88,10 @@ struct aof {
     bool recovers;    /* the next job takes back what is behind `synced` */
     bool is_reading;  /* the journal */
     bool id_is_new;   /* to be announced when it begins to read */
-    bool awaits_base; /* the manifest on disk does not name the increment yet: aof_set_base */
-    bool lags;        /* writers wait for the disk although the policy is everysec */
-    uint64_t delayed; /* times that they had to: aof_delayed_fsync */
+    bool awaits_base; /* nothing is there yet for the increment to go on from: aof_set_base */
+    bool is_established; /* the manifest on disk names the increment and what stands before it */
+    bool lags;           /* writers wait for the disk although the policy is everysec */
+    uint64_t delayed;    /* times that they had to: aof_delayed_fsync */
 
     /* The horizon moved, or writing failed or works again. */
     void (*moved)(void *context);
@@ -160,6 +161,11 @@ static inline bool aof_failing(const struct aof *aof) {
 /* Everything that was committed is on disk. */
 static inline bool aof_is_clean(const struct aof *aof) {
     return !aof->running && !aof->kept && aof->synced_offset == aof->appended;
+}
+/* A process that starts on the files as they are on disk finds all before this offset of the
+ * journal. */
+static inline uint64_t aof_safe_offset(const struct aof *aof) {
+    return aof->is_established ? aof->safe_offset : 0;
 }
 /* Nothing waits for the worker, also no manifest. */
 static inline bool aof_is_settled(const struct aof *aof) {

@@ -71,6 +71,13 @@ static bool write_file(struct saving_file *to) {
     return result >= 0 || fail(save, result, "syncing");
 }
 
+static bool open_reader(struct rdb_save *save) {
+    io_file file = save->io->operations->open(save->io, save->temporary, IO_READ, 0);
+    if (file < 0) return fail(save, file, "opening");
+    *save->reader = file;
+    return true;
+}
+
 static bool install(struct rdb_save *save) {
     const struct io_operations *files = save->io->operations;
     if (__atomic_load_n(&save->cancelled, __ATOMIC_RELAXED))
@@ -86,11 +93,14 @@ bool rdb_save_run(struct rdb_save *save) {
     struct saving_file to = {.save = save};
     save->error = 0;
     save->failed_at = NULL;
+    if (save->reader) *save->reader = IO_NONE;
     to.file = files->open(save->io, save->temporary, IO_WRITE | IO_CREATE | IO_TRUNCATE, 0644);
     if (to.file < 0) return fail(save, to.file, "opening");
     bool good = write_file(&to);
     files->close(save->io, to.file);
-    good = good && install(save);
-    if (!good) files->remove(save->io, save->temporary);
-    return good;
+    if (save->reader) good = good && open_reader(save);
+    if (good && install(save)) return true;
+    if (save->reader && *save->reader != IO_NONE) files->close(save->io, *save->reader);
+    files->remove(save->io, save->temporary);
+    return false;
 }

@@ -567,10 +567,10 @@ static void acknowledge(struct server *server) {
     struct link *link = link_of(server);
     const struct appending *appending = &server->appending;
     char offset[NUMBER_I64_TEXT_MAX], safe[NUMBER_I64_TEXT_MAX];
-    struct bytes words[] = {BYTES("REPLCONF"), BYTES("ACK"),
-                            bytes_make(offset, number_format_u64(offset, server->journal.offset)),
-                            BYTES("FACK"),
-                            bytes_make(safe, number_format_u64(safe, appending->aof.safe_offset))};
+    struct bytes words[] = {
+        BYTES("REPLCONF"), BYTES("ACK"),
+        bytes_make(offset, number_format_u64(offset, server->journal.offset)), BYTES("FACK"),
+        bytes_make(safe, number_format_u64(safe, aof_safe_offset(&appending->aof)))};
     /* Until the dataset is in its files nothing is as safe as it was promised to be; all the same
      * the primary learns that this replica is there. */
     if (promises_disk(server) && !appending_is_established(appending))

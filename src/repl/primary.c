@@ -503,7 +503,8 @@ void primary_wait(struct call *call) {
 
 static bool is_local_on_disk(const struct call *call) {
     const struct appending *appending = &call->server->appending;
-    return appending->is_on && appending->aof.safe_offset >= call->session->wrote;
+    return appending_is_established(appending) &&
+           aof_safe_offset(&appending->aof) >= call->session->wrote;
 }
 
 static void reply_on_disk(struct call *call) {
@@ -699,8 +700,8 @@ static void drop_silent(struct server *server) {
             r->moved_ms = server->monotonic_ms;
         }
         int64_t sign_ms = r->state == REPLICA_RECEIVES ? r->moved_ms : r->acknowledged_ms;
-        if (r->state == REPLICA_LOADS && sign_ms < r->session->active_ms)
-            sign_ms = r->session->active_ms; /* it sends empty lines meanwhile */
+        if (r->state >= REPLICA_LOADS && sign_ms < r->session->active_ms)
+            sign_ms = r->session->active_ms; /* while it loads it sends empty lines */
         if (r->state < REPLICA_RECEIVES || (r->rdb_only && !r->transfer)) continue;
         if (server->monotonic_ms - sign_ms <= limit_ms) continue;
         char address[IO_ADDRESS_TEXT_MAX];

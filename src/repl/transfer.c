@@ -93,18 +93,14 @@ static void read_piece(struct transfer *transfer) {
 
 static void save_file(struct transfer *transfer) {
     const struct io_operations *files = transfer->server->io->operations;
-    struct io_file_status status;
+    io_file file;
+    transfer->save.reader = &file;
     if (!rdb_save_run(&transfer->save)) {
         transfer->error = transfer->save.error;
         return;
     }
-    transfer->file = files->open(transfer->server->io, transfer->path, IO_READ, 0);
-    transfer->error = transfer->file < 0
-                          ? transfer->file
-                          : files->status(transfer->server->io, transfer->path, &status);
-    if (transfer->error < 0) return;
-    transfer->error = 0;
-    transfer->file_left = status.size;
+    transfer->file = file;
+    transfer->file_left = transfer->save.bytes;
     if (transfer->removes) files->remove(transfer->server->io, transfer->path);
 }
 

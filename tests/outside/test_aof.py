@@ -217,6 +217,21 @@ def test_loadaof(start):
     assert digest(connection) == before
 
 
+def test_waitaof_waits_for_the_first_base(start):
+    """An increment that no manifest names is not found by the next start."""
+    server = start(**LIMITS)
+    connection = server.connect()
+    connection.call_ok("SET", "a", "1")
+    in_the_way = server.folder / "appendonlydir" / f"temp-rewriteaof-{server.process.pid}.aof"
+    in_the_way.mkdir(parents=True)
+    connection.call_ok("CONFIG", "SET", "appendonly", "yes")
+    connection.call_ok("SET", "a", "2")
+    assert connection.call("WAITAOF", 1, 0, 1500) == [0, 0]
+    in_the_way.rmdir()
+    connection.call("BGREWRITEAOF")
+    assert connection.call("WAITAOF", 1, 0, 5000) == [1, 0]
+
+
 @pytest.mark.parametrize("preamble", ["yes", "no"])
 def test_folder_of_redis(start, preamble):
     theirs = start(command=harness.peer_command(), **{**ON, "aof-use-rdb-preamble": preamble})

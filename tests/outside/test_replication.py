@@ -263,6 +263,30 @@ def test_replica_starts_again(start):
     assert digest(primary) == digest(replica)
 
 
+def test_a_primary_loads_its_log_again(start):
+    """Which is no change: its replica goes on with the same stream."""
+    primary, replica = start(**{**FAST, "appendonly": "yes"}), start(**FAST)
+    follow(replica, primary)
+    connection = primary.connect()
+    write_some(primary, 1, 50)
+    connection.call_ok("MULTI")
+    connection.call("SET", "a", "1")
+    connection.call("SELECT", "3")
+    connection.call("SET", "b", "2")
+    connection.call("EXEC")
+    same(primary, replica)
+    before = digest(primary), replication(primary)["master_replid"], counts(primary)
+    for command in ("DEBUG LOADAOF", "DEBUG LOADAOF", "BGREWRITEAOF"):
+        connection.call(*command.split())
+        write_some(primary, 2, 20)
+        same(primary, replica)
+    harness.wait_until(lambda: primary.info("persistence")["aof_rewrite_in_progress"] == "0")
+    connection.call_ok("DEBUG", "LOADAOF")
+    write_some(primary, 3, 20)
+    same(primary, replica)
+    assert (replication(primary)["master_replid"], counts(primary)) == before[1:]
+
+
 def test_the_past_is_read_from_files(start):
     primary = start(**{**FAST, "appendonly": "yes", "repl-backlog-size": "16kb", "aof-increment-size": "1mb",
                        "aof-retention-time": "3600"})

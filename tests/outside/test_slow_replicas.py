@@ -1,5 +1,7 @@
 """What replicas cost their primary, and when one is given up."""
 
+import time
+
 import pytest
 
 import harness
@@ -80,6 +82,20 @@ def test_a_replica_may_be_slow_for_a_while(start, state):
     slow_in_state(primary, state)
     write(primary, 24)
     assert states(primary) == [state]
+    harness.wait_until(lambda: states(primary) == [], 10)
+
+
+def test_who_loads_what_it_got_by_file_is_not_silent(start):
+    """Without a mark it is online once it has all, and as long as it loads it sends empty lines."""
+    primary = start(**FAST, **{"repl-diskless-sync": "no", "repl-timeout": "2"})
+    connection = primary.connect()
+    connection.call_ok("REPLCONF", "capa", "psync2")
+    connection.send(harness.encode("PSYNC", "?", "-1"))
+    harness.wait_until(lambda: states(primary) == ["online"])
+    for _ in range(12):
+        connection.send(b"\n")
+        time.sleep(0.4)
+    assert states(primary) == ["online"]
     harness.wait_until(lambda: states(primary) == [], 10)
 
 

@@ -317,6 +317,42 @@ static void test_failing_disk(void **state) {
 }
 
 /* Keys that are past their time, and fields, are left out. */
+static struct bytes read_opened(struct world *w, io_file file, size_t size) {
+    char *bytes = memory_alloc(size);
+    size_t got = 0;
+    int64_t more;
+    while (got < size && (more = w->io->operations->read(w->io, file, bytes + got, size - got)) > 0)
+        got += (size_t)more;
+    return bytes_make(bytes, got);
+}
+
+/* Who reads what it has saved gets that, whatever has taken the name since. */
+static void test_reader(void **state) {
+    (void)state;
+    struct world w;
+    world_open(&w);
+    fill(&w, 100, 40);
+    struct view *view = view_open(&w.keyspace);
+    struct rdb_save job = save_of(&w, view);
+    io_file file = IO_NONE;
+    job.reader = &file;
+    assert_true(rdb_save_run(&job));
+    view_close(&w.keyspace, view);
+    struct bytes saved = read_file(&w);
+    assert_int_equal(saved.size, job.bytes);
+    fill(&w, 50, 40);
+    assert_true(save(&w, NULL));
+    struct bytes later = read_file(&w), read = read_opened(&w, file, saved.size + 1);
+    assert_int_equal(read.size, saved.size);
+    assert_memory_equal(read.data, saved.data, saved.size);
+    assert_true(later.size != saved.size || memcmp(later.data, saved.data, saved.size) != 0);
+    w.io->operations->close(w.io, file);
+    memory_free((char *)saved.data);
+    memory_free((char *)later.data);
+    memory_free((char *)read.data);
+    world_close(&w);
+}
+
 static void test_expired(void **state) {
     (void)state;
     struct world w;
@@ -400,6 +436,7 @@ int main(void) {
         cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_every_byte),
         cmocka_unit_test(test_failing_disk), cmocka_unit_test(test_expired),
         cmocka_unit_test(test_given_up),     cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,16 +219,10 @@ void command_acl_genpass(struct call *call) {
 
 /* ---- what somebody may do ---- */
 
-static void reply_denied(struct call *call, enum acl_verdict verdict, const struct command *command,
-                         struct bytes object) {
+static void reply_denied(struct call *call, const struct user *user, enum acl_verdict verdict,
+                         const struct command *command, const struct bytes *object) {
     struct buffer text = {0};
-    buffer_append_text(&text, "This user has no permissions to ");
-    if (verdict == ACL_DENIED_COMMAND) object = command->full_name;
-    buffer_append_text(&text, verdict == ACL_DENIED_COMMAND ? "run the '" : "access the '");
-    buffer_append(&text, object.data, object.size);
-    buffer_append_text(&text, verdict == ACL_DENIED_COMMAND ? "' command"
-                              : verdict == ACL_DENIED_KEY   ? "' key"
-                                                            : "' channel");
+    acl_describe(&text, bytes_make(user->name, user->name_size), verdict, command, object);
     reply_bulk(call->reply, buffer_bytes(&text));
     buffer_release(&text);
 }
@@ -258,7 +252,7 @@ void command_acl_dryrun(struct call *call) {
     if (verdict == ACL_ALLOWED)
         reply_ok(call->reply);
     else
-        reply_denied(call, verdict, command, argv[position]);
+        reply_denied(call, user, verdict, command, &argv[position]);
 }
 
 /* ---- what was refused ---- */

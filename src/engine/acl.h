@@ -85,9 +85,13 @@ bool acl_may_listen(const struct user *user, const struct session *session);
 bool acl_refuses(struct call *call);
 /* The same inside of EXEC, where the rules have changed since. */
 bool acl_refuses_queued(struct call *call);
-/* A request of a script, for the session that runs it: NULL, or the error; noted in the log. */
-const char *acl_refuses_script(struct session *session, const struct command *command,
-                               const struct bytes *argv, size_t argc);
+/* A request of a script, for the session that runs it: true after an error reply; noted in the
+ * log. */
+bool acl_refuses_script(struct call *call, struct session *session);
+/* Append what is denied to whom: the command, or `object`, a key or a channel, which is not named
+ * when it is NULL. */
+void acl_describe(struct buffer *text, struct bytes user, enum acl_verdict verdict,
+                  const struct command *command, const struct bytes *object);
 
 /* ---- the log ---- */
 

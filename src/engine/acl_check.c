@@ -199,22 +199,37 @@ static enum acl_verdict judge_call(struct call *call, enum acl_context context) 
     return verdict;
 }
 
-bool acl_refuses(struct call *call) {
-    switch (judge_call(call, context_of(call->session))) {
-    case ACL_ALLOWED: return false;
-    case ACL_DENIED_COMMAND:
-        call_error(call, "NOPERM this user has no permissions to run the '%.*s' command",
-                   (int)call->command->full_name.size, call->command->full_name.data);
-        break;
-    case ACL_DENIED_KEY:
-        call_error(call, "NOPERM this user has no permissions to access one of the keys used as "
-                         "arguments");
-        break;
-    case ACL_DENIED_CHANNEL:
-        call_error(call, "NOPERM this user has no permissions to access one of the channels used "
-                         "as arguments");
-        break;
+void acl_describe(struct buffer *text, struct bytes user, enum acl_verdict verdict,
+                  const struct command *command, const struct bytes *object) {
+    const char *what = verdict == ACL_DENIED_KEY ? "key" : "channel";
+    if (verdict != ACL_DENIED_COMMAND && !object) {
+        buffer_append_format(text, "No permissions to access a %s", what);
+        return;
     }
+    buffer_append_text(text, "User ");
+    buffer_append(text, user.data, user.size);
+    buffer_append_text(text, " has no permissions to ");
+    if (verdict == ACL_DENIED_COMMAND) {
+        object = &command->full_name;
+        what = "command";
+    }
+    buffer_append_text(text, verdict == ACL_DENIED_COMMAND ? "run the '" : "access the '");
+    buffer_append(text, object->data, object->size);
+    buffer_append_format(text, "' %s", what);
+}
+
+static void deny(struct call *call, const char *head, const struct user *user,
+                 enum acl_verdict verdict) {
+    struct buffer text = {0};
+    acl_describe(&text, acl_user_name(user), verdict, call->command, NULL);
+    call_error(call, "%s %.*s", head, (int)text.size, text.data);
+    buffer_release(&text);
+}
+
+bool acl_refuses(struct call *call) {
+    enum acl_verdict verdict = judge_call(call, context_of(call->session));
+    if (likely(verdict == ACL_ALLOWED)) return false;
+    deny(call, "NOPERM", call->session->user, verdict);
     return true;
 }
 
@@ -233,19 +248,12 @@ bool acl_refuses_queued(struct call *call) {
     return true;
 }
 
-const char *acl_refuses_script(struct session *session, const struct command *command,
-                               const struct bytes *argv, size_t argc) {
+bool acl_refuses_script(struct call *call, struct session *session) {
     uint32_t position;
-    enum acl_verdict verdict = acl_check(session->user, command, argv, argc, &position);
-    if (likely(verdict == ACL_ALLOWED)) return NULL;
-    note(session, ACL_LUA, verdict, command, argv[position]);
-    switch (verdict) {
-    case ACL_DENIED_KEY:
-        return "ERR The user executing the script can't access at least one of the keys mentioned "
-               "in the command arguments";
-    case ACL_DENIED_CHANNEL:
-        return "ERR The user executing the script can't publish to the channel mentioned in the "
-               "command";
-    default: return "ERR The user executing the script can't run this command or subcommand";
-    }
+    enum acl_verdict verdict =
+        acl_check(session->user, call->command, call->argv, call->argc, &position);
+    if (likely(verdict == ACL_ALLOWED)) return false;
+    note(session, ACL_LUA, verdict, call->command, call->argv[position]);
+    deny(call, "ERR ACL failure in script:", session->user, verdict);
+    return true;
 }

@@ -231,6 +231,13 @@ bool dispatch_refused_by_state(struct call *call) {
 
 /* ---- pause ---- */
 
+static bool is_script(const struct command *command) {
+    static const char *const names[] = {"eval", "evalsha", "fcall"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (bytes_is(command->full_name, names[i])) return true;
+    return false;
+}
+
 static bool must_wait(const struct call *call) {
     const struct server *server = call->server;
     if (likely(server->pause == SERVER_PAUSE_NONE) || (call->session->flags & SESSION_INTERNAL))
@@ -238,7 +245,11 @@ static bool must_wait(const struct call *call) {
     if (server->pause == SERVER_PAUSE_ALL)
         return !call->command || !(call->command->flags & COMMAND_ADMIN) ||
                !bytes_is(call->argv[0], "client");
-    return call->command && (dispatch_flags(call) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE));
+    if (!call->command) return false;
+    uint32_t flags = dispatch_flags(call) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE);
+    if (flags == COMMAND_MAY_REPLICATE && is_script(call->command))
+        return !server->scripting.only_reads(server->scripting.host, call);
+    return flags != 0;
 }
 
 /* ---- running ---- */

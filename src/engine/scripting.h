@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 
+struct call;
 struct script_host;
 
 struct scripting_report {
@@ -24,6 +25,9 @@ struct scripting {
     void (*encode_libraries)(struct script_host *host, bool compresses, struct buffer *out);
     bool (*load_library)(struct script_host *host, struct bytes text);
     void (*flush_libraries)(struct script_host *host);
+    /* Does the script or function of this EVAL, EVALSHA or FCALL say of itself that it writes
+     * nothing? */
+    bool (*only_reads)(struct script_host *host, const struct call *call);
 };
 
 #endif

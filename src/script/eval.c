@@ -38,14 +38,14 @@ static bool next_piece(struct bytes *text, char separator, struct bytes *piece) 
     return true;
 }
 
-static bool parse_flags(struct call *call, struct bytes list, uint32_t *flags) {
+static bool parse_flags(struct bytes list, uint32_t *flags, struct buffer *error) {
     struct bytes name;
     if (list.size == 0) return true;
     while (next_piece(&list, ',', &name)) {
         uint32_t flag = script_flag_find(name);
         if (flag == 0) {
-            call_error(call, "ERR Unexpected flag in script shebang: %.*s", (int)name.size,
-                       name.data);
+            buffer_append_format(error, "ERR Unexpected flag in script shebang: %.*s",
+                                 (int)name.size, name.data);
             return false;
         }
         *flags |= flag;
@@ -53,9 +53,10 @@ static bool parse_flags(struct call *call, struct bytes list, uint32_t *flags) {
     return true;
 }
 
-/* "#!lua flags=a,b": the flags, and where the code begins, with the line's end. False after an
- * error reply. */
-static bool parse_head(struct call *call, struct bytes text, uint32_t *flags, struct bytes *code) {
+/* "#!lua flags=a,b": the flags, and where the code begins, with the line's end. False, and why is
+ * appended to `error`. */
+static bool parse_head(struct bytes text, uint32_t *flags, struct bytes *code,
+                       struct buffer *error) {
     static const char flags_word[] = "flags=";
     const size_t word_size = sizeof flags_word - 1;
     *flags = SCRIPT_UNDECLARED;
@@ -64,25 +65,26 @@ static bool parse_head(struct call *call, struct bytes text, uint32_t *flags, st
     *flags = 0;
     const char *end = memchr(text.data, '\n', text.size);
     if (!end) {
-        call_error(call, "ERR Invalid script shebang");
+        buffer_append_text(error, "ERR Invalid script shebang");
         return false;
     }
     struct bytes line = bytes_make(text.data, (size_t)(end - text.data)), word;
     *code = bytes_make(end, text.size - line.size);
     next_piece(&line, ' ', &word);
     if (!bytes_equal(word, BYTES("#!lua"))) {
-        call_error(call, "ERR Unexpected engine in script shebang: %.*s", (int)word.size,
-                   word.data);
+        buffer_append_format(error, "ERR Unexpected engine in script shebang: %.*s", (int)word.size,
+                             word.data);
         return false;
     }
     while (next_piece(&line, ' ', &word)) {
         if (word.size == 0) continue;
         if (word.size < word_size || memcmp(word.data, flags_word, word_size) != 0) {
-            call_error(call, "ERR Unknown lua shebang option: %.*s", (int)word.size, word.data);
+            buffer_append_format(error, "ERR Unknown lua shebang option: %.*s", (int)word.size,
+                                 word.data);
             return false;
         }
         word = bytes_make(word.data + word_size, word.size - word_size);
-        if (!parse_flags(call, word, flags)) return false;
+        if (!parse_flags(word, flags, error)) return false;
     }
     return true;
 }
@@ -98,7 +100,12 @@ static struct script_vm *eval_vm(struct script_host *host) {
 static struct script *compile(struct call *call, struct script_host *host, struct bytes text) {
     uint32_t flags;
     struct bytes code;
-    if (!parse_head(call, text, &flags, &code)) return NULL;
+    struct buffer wrong = {0};
+    if (!parse_head(text, &flags, &code, &wrong)) {
+        call_error(call, "%.*s", (int)wrong.size, wrong.data);
+        buffer_release(&wrong);
+        return NULL;
+    }
     lua_State *lua = eval_vm(host)->lua;
     const char *error = script_compile(host->eval, code, "@user_script");
     if (error) {
@@ -252,6 +259,19 @@ void script_eval(struct call *call, bool by_digest, bool read_only) {
     set_arguments(call, vm, key_count);
     lua_rawgeti(vm->lua, LUA_REGISTRYINDEX, script->function);
     script_execute(host, &run, 0);
+}
+
+uint32_t script_flags_of(struct script_host *host, const struct call *call) {
+    uint32_t flags = SCRIPT_UNDECLARED;
+    if (bytes_is(call->command->full_name, "eval")) {
+        struct buffer wrong = {0};
+        struct bytes code;
+        if (!parse_head(call->argv[1], &flags, &code, &wrong)) flags = SCRIPT_UNDECLARED;
+        buffer_release(&wrong);
+        return flags;
+    }
+    const struct script *script = script_cache_find_digest(&host->cache, call->argv[1]);
+    return script ? script->flags : flags;
 }
 
 /* ---- SCRIPT ---- */

@@ -530,6 +530,11 @@ void function_call(struct call *call, bool read_only) {
     script_execute(host, &run, 2);
 }
 
+uint32_t function_flags_of(struct script_host *host, const struct call *call) {
+    const struct function *function = find_function(registry_of(host), call->argv[1]);
+    return function ? function->flags : SCRIPT_UNDECLARED;
+}
+
 /* ---- what is said about them ---- */
 
 const struct function_library *function_first(struct server *server) {

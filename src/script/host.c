@@ -3,6 +3,7 @@
 
 #include "base/invariant.h"
 #include "base/memory.h"
+#include "engine/command.h"
 #include "engine/server.h"
 #include "script/function.h"
 #include <lauxlib.h>
@@ -91,6 +92,13 @@ static void flush_libraries(struct script_host *host) {
     function_flush(host->server, false);
 }
 
+static bool only_reads(struct script_host *host, const struct call *call) {
+    if (call->argc < 2) return false;
+    bool is_function = bytes_is(call->command->full_name, "fcall");
+    uint32_t flags = is_function ? function_flags_of(host, call) : script_flags_of(host, call);
+    return flags & SCRIPT_NO_WRITES;
+}
+
 static void close(struct script_host *host) {
     if (host->eval) script_vm_close(host->eval);
     script_cache_release(&host->cache);
@@ -118,6 +126,7 @@ struct script_host *script_host_of(struct server *server) {
     server->scripting.encode_libraries = function_encode;
     server->scripting.load_library = load_library;
     server->scripting.flush_libraries = flush_libraries;
+    server->scripting.only_reads = only_reads;
     return host;
 }
 

@@ -143,10 +143,10 @@ static void run_command(struct script_host *host, const struct command *command,
     host->session.flags |= run->outer->session->flags & SESSION_TRACKING;
     const char *error = refusal(run, command, count);
     struct session *caller = run->outer->session;
-    if (unlikely(caller->restricted) && !error)
-        error = acl_refuses_script(caller, command, host->argv, count);
     if (unlikely(error != NULL)) {
         call_error_text(&call, bytes_from_text(error), true);
+    } else if (unlikely(caller->restricted) && acl_refuses_script(&call, caller)) {
+        return;
     } else if (call_is_replayed(&call) || !unlikely(dispatch_refused_by_state(&call))) {
         if (command->flags & (COMMAND_WRITE | COMMAND_MAY_REPLICATE)) note_write(host, command);
         server->turn.ticks = io_ticks(server->io);

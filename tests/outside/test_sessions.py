@@ -572,6 +572,41 @@ def test_pause_write(server):
     assert reader.call("GET", "key") == b"value"
     assert time.monotonic() - began < 10
 
+LIBRARY = """#!lua name=l
+redis.register_function{function_name='reads', callback=function() return 'seen' end, flags={'no-writes'}}
+redis.register_function('writes', function() return 'seen' end)"""
+
+
+@pytest.mark.parametrize("command, waits", [
+    (["EVAL", "#!lua flags=no-writes\nreturn 'seen'", 0], False),
+    (["EVAL", "#!lua flags=allow-oom,no-writes\nreturn 'seen'", 0], False),
+    (["EVAL", "#!lua flags=allow-oom\nreturn 'seen'", 0], True),
+    (["EVAL", "return 'seen'", 0], True),
+    (["EVALSHA", "reads", 0], False),
+    (["EVALSHA", "writes", 0], True),
+    (["FCALL", "reads", 0], False),
+    (["FCALL", "writes", 0], True),
+    (["EVAL_RO", "return 'seen'", 0], False),
+    (["FCALL_RO", "reads", 0], False),
+])  # fmt: skip
+def test_scripts_that_write_nothing_are_not_paused(server, command, waits):
+    """As far as they say so of themselves."""
+    control, client = server.connect(), server.connect()
+    control.call("FUNCTION", "LOAD", LIBRARY)
+    digests = {"reads": control.call("SCRIPT", "LOAD", "#!lua flags=no-writes\nreturn 'seen'"),
+               "writes": control.call("SCRIPT", "LOAD", "return 'seen'")}
+    if command[0] == "EVALSHA":
+        command = [command[0], digests[command[1]], *command[2:]]
+    control.call_ok("CLIENT", "PAUSE", 20_000, "WRITE")
+    client.send(encode(*command))
+    if waits:
+        assert client.is_silent(0.2)
+        control.call_ok("CLIENT", "UNPAUSE")
+    assert client.read() == b"seen"
+    control.call_ok("CLIENT", "UNPAUSE")
+    control.call("FUNCTION", "FLUSH")
+
+
 
 def test_pause_keeps_the_order_of_a_pipeline(server):
     connection, control = server.connect(), server.connect()

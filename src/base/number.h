@@ -32,9 +32,9 @@ size_t number_format_u64(char *out, uint64_t number);
 /* Digits that number_format_u64 would write. */
 size_t number_digits_u64(uint64_t number);
 
-/* Shortest decimal text that reads back as the same double, laid out as printf's %.17g would lay it
- * out ("3", "0.1", "1e+20", "1e-05", "inf", "-inf", "nan", "-0"); integers below 10^17, which fit
- * in 17 digits, are written as they are. */
+/* Shortest decimal text that reads back as the same double, laid out as Redis does since 7.2 ("3",
+ * "0.1", "1e+20", "0.00001", "1.234e-4", "inf", "-inf", "nan", "-0"); integers below 10^17, which
+ * fit in 17 digits, are written as they are. */
 size_t number_format_double(char *out, double number);
 
 /* Fixed notation with up to 17 digits behind the point, trailing zeros removed, never "-0": how

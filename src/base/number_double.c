@@ -15,8 +15,6 @@
 enum {
     FRACTION_BITS = 52,
     EXPONENT_BIAS = 1075, /* of the significand as an integer */
-    FIXED_EXPONENT_MIN = -4,
-    FIXED_EXPONENT_MAX = 16, /* beyond these %.17g changes to scientific notation */
 };
 
 /* digits * 10^exponent */
@@ -92,7 +90,7 @@ static struct decimal without_trailing_zeros(struct decimal d) {
 static size_t lay_out_fixed(char *out, const char *digits, size_t size, int exponent) {
     if (exponent < 0) {
         size_t zeros = (size_t)(-exponent - 1);
-        memcpy(out, "0.000", 5);
+        memcpy(out, "0.00000", 7);
         memcpy(out + 2 + zeros, digits, size);
         return 2 + zeros + size;
     }
@@ -119,8 +117,16 @@ static size_t lay_out_scientific(char *out, const char *digits, size_t size, int
     out[at++] = 'e';
     out[at++] = exponent < 0 ? '-' : '+';
     uint64_t magnitude = (uint64_t)(exponent < 0 ? -exponent : exponent);
-    if (magnitude < 10) out[at++] = '0';
     return at + number_format_u64(out + at, magnitude);
+}
+
+/* The layout of Redis 7.2 and later: few zeros stand in for an exponent, and few digits behind the
+ * point do, but not both many digits and an order of magnitude. */
+static bool is_fixed(size_t size, int exponent) {
+    const int zeros_max = 7, fraction_max = 6, magnitude_max = 3;
+    int last = exponent - (int)size + 1; /* of the last digit */
+    if (last >= 0) return last <= zeros_max;
+    return -last <= fraction_max || (exponent >= -magnitude_max && exponent <= magnitude_max);
 }
 
 /* Redis 7.0 prints all of %.17g's digits ("0.10000000000000001"); newer ones the shortest ("0.1").
@@ -154,8 +160,7 @@ size_t number_format_double(char *out, double number) {
     char digits[NUMBER_I64_TEXT_MAX];
     size_t size = number_format_u64(digits, d.digits);
     int exponent = d.exponent + (int)size - 1;
-    if (exponent >= FIXED_EXPONENT_MIN && exponent <= FIXED_EXPONENT_MAX)
-        return at + lay_out_fixed(out + at, digits, size, exponent);
+    if (is_fixed(size, exponent)) return at + lay_out_fixed(out + at, digits, size, exponent);
     return at + lay_out_scientific(out + at, digits, size, exponent);
 }
 

@@ -40,9 +40,16 @@ void replication_forget(struct server *server) {
     make_id(server);
 }
 
+/* Bytes from a file: a server that has more databases may have written it, or nobody. */
+static bool can_go_on(const struct server *server, const struct rdb_history *history) {
+    static const char digits[] = "0123456789abcdef";
+    return strspn(history->id, digits) == REPLICATION_ID_SIZE && history->offset <= INT64_MAX &&
+           history->database < (int64_t)server->keyspace.database_count;
+}
+
 void replication_continue(struct server *server, const struct rdb_history *history) {
     struct replication *replication = &server->replication;
-    if (history->id[0] == 0) return;
+    if (!can_go_on(server, history)) return;
     replication_set_id(server, history->id);
     journal_continue(&server->journal, history->offset);
     journal_set_database(&server->journal, history->database);

@@ -19,7 +19,8 @@ uint8_t rdb_hash_form(const struct object *object) {
     const struct hash *hash = (const struct hash *)object;
     switch ((enum flat_format)object->format) {
     case FLAT_LISTPACK: return RDB_HASH_LISTPACK;
-    case FLAT_LISTPACK_EXPIRING: return RDB_HASH_LISTPACK_EXPIRING;
+    case FLAT_LISTPACK_EXPIRING: /* whose times may have been taken away again */
+        return hash_next_expiry(hash) == RECORD_NO_EXPIRY ? RDB_HASH : RDB_HASH_LISTPACK_EXPIRING;
     default: return hash->table.expiring > 0 ? RDB_HASH_EXPIRING : RDB_HASH;
     }
 }
@@ -47,7 +48,7 @@ void rdb_hash_write(struct rdb_output *out, uint8_t form, const struct object *o
     struct hash_writing writing = {out, form, (uint64_t)earliest};
     if (form == RDB_HASH_EXPIRING || form == RDB_HASH_LISTPACK_EXPIRING)
         rdb_output_u64(out, writing.earliest);
-    if (object_is_flat(object)) {
+    if (form != RDB_HASH && object_is_flat(object)) {
         rdb_output_string(out, buffer_bytes(&object->flat));
         return;
     }

@@ -195,15 +195,16 @@ static bool read_select(struct rdb_load *load) {
     return true;
 }
 
-/* As many keys as the rest of the file may really have. */
+/* A hint, which tools that cut or join files leave as it was: no more than the rest of the file may
+ * really have. */
 static bool read_resize(struct rdb_load *load, struct rdb_batch *batch) {
     enum { KEY_SIZE_MIN = 3 };
     uint64_t keys, expiring;
     if (!rdb_input_length(&load->input, &keys) || !rdb_input_length(&load->input, &expiring))
         return false;
-    if (keys > rdb_input_left(&load->input) / KEY_SIZE_MIN)
-        return rdb_input_fail(&load->input, "it is too short for the keys that it announces");
     if (load->options.watch) return true;
+    uint64_t most = rdb_input_left(&load->input) / KEY_SIZE_MIN;
+    if (keys > most) keys = most;
     batch->end = RDB_BATCH_RESIZE;
     batch->database = load->database;
     batch->announced = keys;

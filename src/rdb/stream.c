@@ -173,6 +173,11 @@ static bool read_whole(struct rdb_input *in, uint8_t form, struct stream *stream
     return true;
 }
 
+/* No moment before 1970 can be told from another one. */
+static int64_t time_of(uint64_t ms) {
+    return (int64_t)ms < 0 ? 0 : (int64_t)ms;
+}
+
 /* So that a consumer is there for each before the consumers are known: they are put in when theirs
  * are read. */
 static bool read_pending(struct rdb_input *in, struct buffer *kept) {
@@ -191,7 +196,7 @@ static bool read_pending(struct rdb_input *in, struct buffer *kept) {
         if (i > 0 && stream_id_compare(&pending.id, &last) <= 0)
             return rdb_input_fail(in, "a group's pending entries are not in order");
         last = pending.id;
-        pending.delivered_ms = (int64_t)delivered;
+        pending.delivered_ms = time_of(delivered);
         buffer_append(kept, &pending, sizeof pending);
     }
     return true;
@@ -223,8 +228,8 @@ static bool read_consumer(struct rdb_input *in, struct rdb_reader *reader, uint8
     if (!rdb_input_count(in, ID_SIZE, &count)) return false;
     if (stream_consumer_find(group, name))
         return rdb_input_fail(in, "a group has two consumers of one name");
-    struct stream_consumer *consumer = stream_consumer_create(stream, group, name, (int64_t)seen);
-    consumer->active_ms = (int64_t)active;
+    struct stream_consumer *consumer = stream_consumer_create(stream, group, name, time_of(seen));
+    consumer->active_ms = (int64_t)active == STREAM_NEVER ? STREAM_NEVER : time_of(active);
     uint64_t number = consumer->member.number;
     while (count-- > 0) {
         struct stream_id id;

@@ -176,6 +176,7 @@ static void come_up(struct server *server) {
     struct session *session = link->session;
     session->flags = (session->flags & ~(uint32_t)(SESSION_RAW | SESSION_DEAF)) | SESSION_PRIMARY;
     session->database = server->journal.database < 0 ? 0 : (uint32_t)server->journal.database;
+    INVARIANT(session->database < server->keyspace.database_count);
     link->state = LINK_UP;
     link->failures = 0;
     link->has_history = true;
@@ -437,7 +438,9 @@ static void loaded(struct server *server, const struct rdb_history *history) {
     replication->second_offset = 0;
     replication_set_id(server, link->id);
     journal_continue(&server->journal, link->offset);
-    journal_set_database(&server->journal, history->database < 0 ? 0 : history->database);
+    /* Which the stream says itself before its first command. */
+    bool is_there = history->database >= 0 && history->database < server->keyspace.database_count;
+    journal_set_database(&server->journal, is_there ? history->database : 0);
     replication->is_loaded = false;
     link->has_history = true;
     const struct config *config = server->config;

@@ -369,7 +369,9 @@ bool stream_load_node(struct stream *stream, const struct stream_id *master,
     if (has_last) {
         struct stream_node_walk node;
         stream_node_begin(&node, place.chunk);
-        INVARIANT(stream_node_previous(&node));
+        do
+            INVARIANT(stream_node_previous(&node));
+        while (node.flags & STREAM_ENTRY_DELETED);
         last = node.id;
     } else {
         memset(&place, 0, sizeof place);

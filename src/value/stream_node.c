@@ -333,9 +333,10 @@ bool stream_node_validate(const struct stream_id *master, struct bytes listpack,
         if (!read_entry(&reading, master, fields, &id, &flags)) return false;
         if (stream_id_compare(&id, master) < 0) return false;
         if (*has_last && stream_id_compare(&id, last) <= 0) return false;
+        seen[flags & STREAM_ENTRY_DELETED]++;
+        if (flags & STREAM_ENTRY_DELETED) continue;
         *last = id;
         *has_last = true;
-        seen[flags & STREAM_ENTRY_DELETED]++;
     }
     return seen[0] == *live && seen[1] == deleted;
 }

@@ -741,3 +741,29 @@ def test_messages_reach_replicas(pair):
     listener.call("SUBSCRIBE", "news")
     primary.connect().call("PUBLISH", "news", "hello")
     assert listener.read() == [b"message", b"news", b"hello"]
+
+
+def test_a_file_of_a_server_with_more_databases(start):
+    """Where its stream stood in one that is not here, it cannot be read on: all is fetched."""
+    primary, replica = start(**FAST, databases="64"), start(**FAST, databases="64")
+    connection = primary.connect()
+    connection.call_ok("SET", "a", 1)
+    follow(replica, primary)
+    same(primary, replica)
+    connection.call_ok("SELECT", 40)
+    connection.call_ok("SET", "b", 1)
+    connection.call("DEL", "b")
+    same(primary, replica)
+    replica.connect().call_ok("SAVE")
+    end(replica)
+    connection.call_ok("SET", "b", 2)
+    connection.call("DEL", "b")
+    replica.options["databases"] = "16"
+    replica.options["replicaof"] = ["127.0.0.1", primary.port]
+    before = counts(primary)
+    replica.start()
+    harness.wait_until(lambda: is_up(replica))
+    connection.call_ok("SELECT", 3)
+    connection.call_ok("SET", "c", 1)
+    harness.wait_until(lambda: digest(primary) == digest(replica))
+    assert counts(primary) == (before[0] + 1, before[1])

@@ -1,5 +1,6 @@
 /* rdb.c: what is in an RDB file, and where it breaks. It is read by the loader that a start uses
- * (rdb/load.h), so what passes here is loaded there. */
+ * (rdb/load.h), but put nowhere: a key that is there twice, a database beyond the server's and a
+ * library that does not load are found only by a start. */
 #include "tool/check/rdb.h"
 
 #include "base/crc.h"

@@ -249,7 +249,8 @@ bool acl_open(struct server *server, char *error, size_t error_size) {
     acl_make_standard(acl->standard);
     add_user(acl, acl->standard);
     if (config->requirepass.size > 0) set_password(server);
-    config_observe(server->config, "requirepass", password_changed, server);
+    /* Other passwords go with it, and would not come back. */
+    config_follow(server->config, "requirepass", password_changed, server);
     if (config->user.count > 0 && config->aclfile.size > 0) {
         snprintf(error, error_size,
                  "Configuring Redis with users defined in redis.conf and at the same setting an "

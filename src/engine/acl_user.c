@@ -95,7 +95,8 @@ struct user *user_copy(const struct user *user) {
     *copy = *user;
     copy->name = memory_copy(user->name, user->name_size);
     copy->passwords = memory_alloc(user->password_count * SHA256_SIZE + 1);
-    memcpy(copy->passwords, user->passwords, user->password_count * SHA256_SIZE);
+    if (user->password_count > 0)
+        memcpy(copy->passwords, user->passwords, user->password_count * SHA256_SIZE);
     copy->selectors = memory_alloc(user->selector_count * sizeof *copy->selectors);
     for (size_t i = 0; i < user->selector_count; i++)
         selector_copy(&user->selectors[i], &copy->selectors[i], size);

@@ -5,8 +5,8 @@
 #include "engine/server.h"
 
 static bool is_client(const struct session *session) {
-    return !(session->flags & (SESSION_INTERNAL | SESSION_CLOSE_NOW)) &&
-           session->class != SESSION_CLASS_REPLICA;
+    enum { NONE = SESSION_INTERNAL | SESSION_CLOSE_NOW | SESSION_PRIMARY | SESSION_RAW };
+    return !(session->flags & NONE) && session->class != SESSION_CLASS_REPLICA;
 }
 
 /* Who is spared weighs all the same. */

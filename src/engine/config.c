@@ -46,14 +46,19 @@ struct config *config_open(void) {
     return config;
 }
 
+static void observers_release(struct config_observer *first) {
+    for (struct config_observer *o = first, *next; o != NULL; o = next) {
+        next = o->next;
+        memory_free(o);
+    }
+}
+
 void config_close(struct config *config) {
     if (config == NULL) return;
     for (size_t i = 0; i < CONFIG_COUNT; i++)
         config_value_release(&config_directives[i], config_field(config, &config_directives[i]));
-    for (struct config_observer *o = config->observers, *next; o != NULL; o = next) {
-        next = o->next;
-        memory_free(o);
-    }
+    observers_release(config->observers);
+    observers_release(config->followers);
     config_text_release(&config->file);
     memory_free(config);
 }
@@ -63,17 +68,26 @@ void config_set_file(struct config *config, struct bytes path) {
     config->file = config_text_copy(path);
 }
 
-void config_observe(struct config *config, const char *name, config_observe_function *function,
-                    void *context) {
+static void add_observer(struct config_observer **end, const char *name,
+                         config_observe_function *function, void *context) {
     const struct config_directive *directive = config_find(bytes_from_text(name));
     INVARIANT(directive != NULL);
     struct config_observer *observer = memory_alloc(sizeof(*observer));
     *observer = (struct config_observer){
         .index = directive_index(directive), .function = function, .context = context};
-    struct config_observer **end = &config->observers;
     while (*end != NULL)
         end = &(*end)->next;
     *end = observer;
+}
+
+void config_observe(struct config *config, const char *name, config_observe_function *function,
+                    void *context) {
+    add_observer(&config->observers, name, function, context);
+}
+
+void config_follow(struct config *config, const char *name, config_observe_function *function,
+                   void *context) {
+    add_observer(&config->followers, name, function, context);
 }
 
 void config_amend(struct config *config, enum config_index index, struct bytes text) {
@@ -249,14 +263,15 @@ static const struct change *change_for(const struct config_observer *observer,
     return NULL;
 }
 
-/* Tell the observers before `end`, each once. Stops at the first that refuses and returns it;
- * *refused is the pair that it watches. */
-static struct config_observer *tell(struct config *config, const struct change *changes,
-                                    size_t count, const struct config_observer *end,
+/* Tell the observers from `first` on and before `end`, each once. Stops at the first that refuses
+ * and returns it; *refused is the pair that it watches. */
+static struct config_observer *tell(struct config *config, struct config_observer *first,
+                                    const struct config_observer *end,
+                                    const struct change *changes, size_t count,
                                     const struct change **refused, char *reason) {
-    for (struct config_observer *o = config->observers; o != end; o = o->next) {
+    for (struct config_observer *o = first; o != end; o = o->next) {
         const struct change *change = change_for(o, changes, count);
-        if (change == NULL || was_asked(config->observers, o, changes, count)) continue;
+        if (change == NULL || was_asked(first, o, changes, count)) continue;
         *refused = change;
         if (!o->function(o->context, config, reason, CONFIG_ERROR_SIZE)) return o;
     }
@@ -272,14 +287,18 @@ static bool changes_apply(struct config *config, struct change *changes, size_t 
     }
     char reason[CONFIG_ERROR_SIZE] = "";
     const struct change *refused = NULL;
-    struct config_observer *refuser = tell(config, changes, count, NULL, &refused, reason);
-    if (refuser == NULL) return true;
+    struct config_observer *refuser =
+        tell(config, config->observers, NULL, changes, count, &refused, reason);
+    if (refuser == NULL) {
+        INVARIANT(!tell(config, config->followers, NULL, changes, count, &refused, reason));
+        return true;
+    }
 
     size_t refused_pair = (size_t)(refused - changes);
     for (size_t i = count; i-- > 0;)
         change_swap(config, &changes[i]);
     char ignored[CONFIG_ERROR_SIZE];
-    tell(config, changes, count, refuser->next, &refused, ignored);
+    tell(config, config->observers, refuser->next, changes, count, &refused, ignored);
     return fail(error, change_name(&changes[refused_pair]), reason);
 }
 

@@ -179,7 +179,7 @@ struct config {
 
     bool given[CONFIG_COUNT]; /* named by a file, the command line or CONFIG SET */
     struct bytes file;        /* absolute path of the configuration file; size 0: none */
-    struct config_observer *observers;
+    struct config_observer *observers, *followers;
 };
 
 /* All defaults. */
@@ -198,6 +198,9 @@ typedef bool config_observe_function(void *context, struct config *config, char 
                                      size_t error_size);
 void config_observe(struct config *config, const char *name, config_observe_function *function,
                     void *context);
+/* The same, told once nobody refuses any more: for what cannot go back. May not refuse itself. */
+void config_follow(struct config *config, const char *name, config_observe_function *function,
+                   void *context);
 
 /* Put a value, as written in a file, in a field: what the start finds out (the absolute path of
  * dir, how many clients the system allows). It must be right; nobody is told. */

@@ -223,7 +223,8 @@ static bool is_option(struct bytes word) {
 }
 
 /* A word behind an option is its value, also when it begins with --, but for --save, which may
- * stand alone and then means "", and --sentinel, which is no directive. */
+ * stand alone and then means "", and --sentinel, which is no directive. "--name value" may be one
+ * word, too. */
 void config_append_options(struct buffer *out, const struct bytes *words, size_t count) {
     bool is_value = false;
     size_t start = out->size;
@@ -241,7 +242,7 @@ void config_append_options(struct buffer *out, const struct bytes *words, size_t
         if (bytes_is(words[i], "--save") && is_alone)
             buffer_append_text(out, " \"\"");
         else
-            is_value = true;
+            is_value = memchr(words[i].data, ' ', words[i].size) == NULL;
     }
     buffer_append_byte(out, '\n');
 }

@@ -29,6 +29,7 @@ struct rewrite {
     struct place *places; /* CONFIG_COUNT */
     struct request_arena arena;
     bool has_signature;
+    bool has_include; /* another file may say other than the standard */
 };
 
 /* Statements stay as they are, but for users, which change while the server runs. */
@@ -46,6 +47,7 @@ static const struct config_directive *line_directive(struct rewrite *rewrite, st
     int64_t found = request_split_line(line, scratch, &rewrite->arena, words);
     if (found < 1) return NULL;
     const struct config_directive *d = config_find((*words)[0]);
+    rewrite->has_include |= d == &config_directives[CONFIG_include];
     if (d == NULL || stays(d)) return NULL;
     *words += 1;
     *count = (size_t)found - 1;
@@ -93,7 +95,8 @@ static void compare(struct rewrite *rewrite) {
         const void *field = config_field_const(rewrite->config, d);
         if (stays(d)) continue;
         if (place->lines == 0) set_standard(d, &place->value);
-        bool is_same = !place->is_unsound && d->kind->equal(field, &place->value);
+        bool is_told = place->lines > 0 || !rewrite->has_include;
+        bool is_same = is_told && !place->is_unsound && d->kind->equal(field, &place->value);
         bool is_wanted = place->lines > 0 || rewrite->config->given[i];
         place->is_rewritten = !is_same && is_wanted;
         if (place->is_rewritten) config_value_write(d, field, &place->text);

@@ -72,10 +72,16 @@ static void sweep(struct server *server) {
 
 /* ---- sessions ---- */
 
+/* Not who only listens, waits, or is the other end of replication. */
+static bool may_idle_out(const struct session *session) {
+    enum { LISTENS = SESSION_MONITOR | SESSION_PRIMARY | SESSION_RAW };
+    return session->class == SESSION_CLASS_NORMAL && !(session->flags & LISTENS) && !session->held;
+}
+
 static void check_session(struct server *server, struct session *session) {
     int64_t timeout_s = server->config->timeout;
     if (session->flags & (SESSION_INTERNAL | SESSION_CLOSE_NOW)) return;
-    if (timeout_s > 0 && session->class == SESSION_CLASS_NORMAL && !session->held &&
+    if (timeout_s > 0 && may_idle_out(session) &&
         server->monotonic_ms - session->active_ms > timeout_s * 1000) {
         log_verbose(server->log, "Closing idle client");
         session_close_later(session);

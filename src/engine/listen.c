@@ -43,6 +43,7 @@ static bool listen_tcp(struct server *server, char *error, size_t size) {
     for (size_t i = 0; i < config->bind.count; i++) {
         if (server->listener_count == SERVER_LISTENERS_MAX - 1) {
             snprintf(error, size, "too many addresses to bind");
+            log_warning(server->log, "Warning: %s", error);
             return false;
         }
         if (!listen_address(server, config->bind.items[i], error, size)) return false;
@@ -65,8 +66,12 @@ static bool listen_unix(struct server *server, char *error, size_t size) {
 }
 
 bool server_listen(struct server *server, char *error, size_t error_size) {
-    if (!listen_tcp(server, error, error_size) || !listen_unix(server, error, error_size))
+    if (!listen_tcp(server, error, error_size)) {
+        snprintf(error, error_size, "Failed listening on port %d (TCP), aborting.",
+                 (int)server->config->port);
         return false;
+    }
+    if (!listen_unix(server, error, error_size)) return false;
     if (server->listener_count > 0) return true;
     snprintf(error, error_size, "Configured to not listen anywhere, exiting.");
     return false;

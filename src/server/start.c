@@ -171,6 +171,7 @@ static const char *facility_name(const struct config *config) {
 static void open_log(struct start *start) {
     const struct config *config = start->config;
     start->sink.path = config->logfile.data;
+    start->log.level = (enum log_level)config->loglevel;
     if (config->syslog_enabled)
         start->sink.to_syslog =
             process_syslog_open(config->syslog_ident.data, facility_name(config));
@@ -324,7 +325,6 @@ static bool prepare(struct start *start) {
     if (start->config->supervised == SUPERVISED_UPSTART && start->is_supervised)
         process_notify_upstart();
     tell_supervisor(start, "STATUS=Starting");
-    write_pidfile(start);
     return true;
 }
 
@@ -342,6 +342,7 @@ static bool open_server(struct start *start) {
         log_warning(&start->log, "%s", error);
         return false;
     }
+    write_pidfile(start); /* not before: another server that runs here may have one */
     change_crash_log(start, start->config, NULL, 0);
     changes_watch_addresses(&start->changes, start->server);
     log_notice(&start->log, "Running mode=standalone, port=%" PRId64 ".", start->config->port);

@@ -344,3 +344,18 @@ def test_genpass(admin):
     assert len(admin.call("ACL", "GENPASS", "5")) == 2
     assert admin.call("ACL", "GENPASS") != admin.call("ACL", "GENPASS")
     assert isinstance(admin.call("ACL", "GENPASS", "0"), harness.Error)
+
+
+@pytest.mark.ours("Redis lets everybody in then")
+def test_a_refused_requirepass_leaves_the_passwords(start):
+    server, other = start(), start()
+    admin = server.connect()
+    admin.call_ok("ACL", "SETUSER", "default", ">secret")
+    before = admin.call("ACL", "LIST")
+    reply = admin.call("CONFIG", "SET", "requirepass", "new", "port", other.port)
+    assert reply.startswith(b"ERR CONFIG SET failed")
+    assert admin.call("ACL", "LIST") == before
+    assert server.connect().call("PING").startswith(b"NOAUTH")
+    admin.call_ok("CONFIG", "SET", "requirepass", "new")
+    assert server.connect().call("AUTH", "secret").startswith(b"WRONGPASS")
+    server.connect().call_ok("AUTH", "new")

@@ -277,6 +277,19 @@ def test_rewrite_that_fails(start, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["main.conf"]
 
 
+def test_rewrite_says_what_an_included_file_says_otherwise(start, tmp_path):
+    write(tmp_path, "more.conf", "maxclients 500\n")
+    path = write(tmp_path, "main.conf", f"port {harness.free_port()}\ninclude {tmp_path}/more.conf\n")
+    server = start(arguments=[str(path)], defaults=False)
+    connection = server.connect()
+    assert all_of(connection)["maxclients"] == "500"
+    connection.call_ok("CONFIG", "SET", "maxclients", "10000")
+    connection.call_ok("CONFIG", "REWRITE")
+    assert "\nmaxclients 10000\n" in path.read_text()
+    server.stop()
+    assert all_of(start(arguments=[str(path)], defaults=False).connect())["maxclients"] == "10000"
+
+
 def test_protected_configs(start, tmp_path):
     server = start(enable_protected_configs="local")
     with server.connect() as connection:

@@ -767,3 +767,12 @@ def test_a_file_of_a_server_with_more_databases(start):
     connection.call_ok("SET", "c", 1)
     harness.wait_until(lambda: digest(primary) == digest(replica))
     assert counts(primary) == (before[0] + 1, before[1])
+
+
+def test_a_replica_does_not_cut_off_an_idle_primary(start):
+    """`timeout` is about clients."""
+    primary, replica = start(**FAST), start(**FAST, timeout="1")
+    follow(replica, primary)
+    same(primary, replica)
+    time.sleep(3.5)
+    assert counts(primary) == (1, 0) and is_up(replica)

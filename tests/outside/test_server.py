@@ -234,6 +234,20 @@ def test_a_port_that_is_taken(start):
     done = run_to_end("--port", server.port)
     assert done.returncode == 1
     assert re.search(f"{server.port}: bind: Address already in use", done.stdout + done.stderr)
+    assert f"Failed listening on port {server.port} (TCP), aborting." in done.stdout
+
+
+def test_a_start_that_fails_leaves_the_other_servers_pidfile(start, tmp_path):
+    pid = tmp_path / "server.pid"
+    server = start(pidfile=pid)
+    assert run_to_end("--port", server.port, "--pidfile", pid).returncode == 1
+    assert int(pid.read_text()) == server.process.pid
+
+
+def test_options_in_one_word_with_their_values(start):
+    server = start(arguments=["--hz 20", "--maxclients 50", "--save 60 1 300 2", "--timeout", "7"])
+    client = server.client()
+    assert client.config_get("hz", "maxclients", "timeout") == {"hz": "20", "maxclients": "50", "timeout": "7"}
 
 
 def test_configuration_file(start, tmp_path):
@@ -310,7 +324,7 @@ def test_logfile_and_pidfile(start, tmp_path):
 
 def test_loglevel(start):
     server = start(loglevel="warning")
-    assert "* Ready to accept connections" not in server.log()
+    assert " * " not in server.log()
     server.client().config_set("loglevel", "notice")
     server.connect().call("DEBUG", "LOG", "a line of the test")
     assert wait_until(lambda: "DEBUG LOG: a line of the test" in server.log())

@@ -115,14 +115,16 @@ def parse(connection, *sections):
 
 
 def test_idle_clients_are_closed(server, config):
-    connection, busy = server.connect(), server.connect()
+    connection, busy, monitor = (server.connect() for _ in range(3))
     assert connection.call("PING") == b"PONG"
+    monitor.call_ok("MONITOR")
     config("timeout", 1)
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
         assert busy.call("PING") == b"PONG"
         time.sleep(0.2)
     assert connection.is_closed(2)
+    assert b'"PING"' in monitor.read()
 
 
 def test_without_timeout_nobody_is_closed(server):

@@ -297,6 +297,8 @@ static void test_observers(void **state) {
     config_observe(config, "maxclients", watch, &second);
     struct bytes pairs[] = {BYTES("timeout"), BYTES("9"),    BYTES("bind"),       BYTES("::1"),
                             BYTES("port"),    BYTES("7000"), BYTES("maxclients"), BYTES("5")};
+    struct watcher follower = {0};
+    config_follow(config, "port", watch, &follower);
     second.refuses = true;
     set_fails(config, pairs, 4,
               "ERR CONFIG SET failed (possibly related to argument 'maxclients') - No.");
@@ -307,12 +309,14 @@ static void test_observers(void **state) {
     assert_int_equal(config->maxclients, 10000);
     assert_value(config, "bind", "* -::*");
     assert_false(config->given[CONFIG_port]);
+    assert_int_equal(follower.calls, 0); /* told only of what stays */
 
     second.refuses = false;
     struct buffer error = {0};
     assert_true(config_set(config, pairs, 4, anyone, &error));
     assert_int_equal(first.calls, 3);
     assert_int_equal(first.seen, 7000);
+    assert_int_equal(follower.calls, 1);
     assert_true(config_set(config, pairs, 4, anyone, &error)); /* nothing new */
     assert_int_equal(first.calls, 3);
     config_close(config);

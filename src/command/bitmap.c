@@ -200,13 +200,11 @@ static void store(struct call *call, struct blob *result) {
     struct key key = call_key(call, 2);
     struct spot spot = call_locate_key(call, call->database, &key);
     size_t size = result->size;
-    bool was_there = spot.entry != NULL;
-    if (was_there) database_remove(call->database, &spot);
     if (size > 0) {
-        char *data = database_resize_string(call->database, &key, &spot, size);
-        memcpy(data, result->data, size);
+        database_put_result(call->database, &key, &spot, blob_bytes(result));
         call_changed(call, call->database, key.name, NOTIFY_STRING, "set");
-    } else if (was_there) {
+    } else if (spot.entry) {
+        database_remove(call->database, &spot);
         call_changed(call, call->database, key.name, NOTIFY_GENERIC, "del");
     }
     reply_integer(call->reply, (int64_t)size);

@@ -21,7 +21,7 @@ static bool parse_when(struct call *call, uint32_t index, enum expiry_unit unit,
     }
     if (unit == EXPIRY_SECONDS && __builtin_mul_overflow(*when, 1000, when)) return refuse(call);
     if (relative && __builtin_add_overflow(*when, call->server->now_ms, when)) return refuse(call);
-    return *when <= HASH_WHEN_MAX || refuse(call);
+    return *when <= (call_is_replayed(call) ? HASH_WHEN_MAX : HASH_WHEN_ASKED_MAX) || refuse(call);
 }
 
 /* ---- HEXPIRE and its like ---- */

@@ -15,11 +15,21 @@ struct gather {
     int64_t now_ms;
     const struct entry **found;
     size_t count, capacity;
+    bool expires;        /* what is past its time shall go */
+    struct buffer ended; /* names, each with its size in front */
 };
+
+static void note_ended(struct gather *gather, struct bytes name) {
+    buffer_append(&gather->ended, &name.size, sizeof name.size);
+    buffer_append(&gather->ended, name.data, name.size);
+}
 
 static void gather_entry(void *context, const struct entry *entry) {
     struct gather *gather = context;
-    if (entry_expiry(entry) <= gather->now_ms) return;
+    if (entry_expiry(entry) <= gather->now_ms) {
+        if (gather->expires) note_ended(gather, entry_key(entry));
+        return;
+    }
     if (gather->unknown_type || (gather->type >= 0 && (int)entry_type(entry) != gather->type))
         return;
     if (!scan_matches(&gather->options, entry_key(entry))) return;
@@ -71,8 +81,19 @@ static bool parse_scan(struct call *call, struct gather *gather) {
     return true;
 }
 
+/* The walk has seen them, so others need not find them any more. */
+static void expire_ended(struct call *call, struct gather *gather) {
+    for (size_t at = 0, size; at < gather->ended.size; at += size) {
+        memcpy(&size, gather->ended.data + at, sizeof size);
+        at += sizeof size;
+        call_expire(call, bytes_make(gather->ended.data + at, size));
+    }
+    buffer_release(&gather->ended);
+}
+
 void command_scan(struct call *call) {
-    struct gather gather = {.options = scan_options_default(), .type = -1, .now_ms = call->now_ms};
+    struct gather gather = {
+        .options = scan_options_default(), .type = -1, .now_ms = call->now_ms, .expires = true};
     uint64_t cursor;
     if (!scan_parse_cursor(call, 1, &cursor)) return;
     if (!parse_scan(call, &gather)) return;
@@ -85,4 +106,5 @@ void command_scan(struct call *call) {
     }
     scan_reply_head(call, cursor);
     reply_gathered(call, &gather);
+    expire_ended(call, &gather);
 }

@@ -119,8 +119,20 @@ void command_zadd(struct call *call) {
     if (scores != some) memory_free(scores);
 }
 
+/* ZADD's options are read from its place, which leaves no pair. */
+static bool is_option(struct call *call, uint32_t index) {
+    static const char *const names[] = {"nx", "xx", "gt", "lt", "ch", "incr"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (call_argument_is(call, index, names[i])) return true;
+    return false;
+}
+
 void command_zincrby(struct call *call) {
     double by;
+    if (is_option(call, 2)) {
+        call_error_syntax(call);
+        return;
+    }
     if (zset_parse_score(call, 2, &by)) increment(call, 3, by, 0);
 }
 

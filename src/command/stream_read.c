@@ -40,8 +40,8 @@ static bool take_count(struct call *call, uint32_t index, struct reading *readin
 
 static bool take_block(struct call *call, uint32_t index, struct reading *reading) {
     if (call->session->flags & SESSION_SCRIPT) {
-        call_error(call, "ERR %s command is not allowed with BLOCK option from scripts",
-                   reading->by_group ? "xreadgroup" : "xread");
+        call_error(call, "ERR %.*s command is not allowed with BLOCK option from scripts",
+                   (int)call->argv[0].size, call->argv[0].data);
         return false;
     }
     if (!call_parse_i64(call, index, &reading->block_ms,

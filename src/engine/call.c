@@ -198,6 +198,11 @@ const struct entry *call_read_key(struct call *call, struct database *db, const 
     return entry;
 }
 
+void call_expire(struct call *call, struct bytes name) {
+    struct key key = key_make(&call->server->keyspace, name);
+    find_alive(call, call->database, &key);
+}
+
 const struct entry *call_read(struct call *call, uint32_t index) {
     struct key key = call_key(call, index);
     return call_read_key(call, call->database, &key);

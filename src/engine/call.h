@@ -92,7 +92,10 @@ struct key call_key(const struct call *call, uint32_t index);
 const struct entry *call_read(struct call *call, uint32_t index);
 /* The same for any database and any name. */
 const struct entry *call_read_key(struct call *call, struct database *db, const struct key *key);
-/* The same, for a value of one type: false after a WRONGTYPE reply; *entry is NULL when absent. */
+/* Remove a key that is past its time, as reading it would. */
+void call_expire(struct call *call, struct bytes name);
+/* The same as call_read, for a value of one type: false after a WRONGTYPE reply; *entry is NULL
+ * when absent. */
 bool call_read_type(struct call *call, uint32_t index, enum value_type type,
                     const struct entry **entry);
 /* The same, without touching its clock or telling of a miss (OBJECT, MEMORY USAGE). */

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "engine/config.h"
 #include "engine/dispatch.h"
+#include "engine/notify.h"
 #include "engine/server.h"
 #include "journal/replay.h"
 #include "rdb/load.h"
@@ -683,6 +684,7 @@ bool loading_waits(const struct server *server) {
 bool loading_run(struct server *server, bool merges) {
     struct loading *loading = open_loading(server);
     loading->merges = merges;
+    notify_nobody(server);
     enum state state = FAILED;
     if (!begin_rdb(loading, server->config->dbfilename.data)) {
         log_failure(loading);
@@ -698,6 +700,7 @@ bool loading_run(struct server *server, bool merges) {
         log_notice(server->log, "DB loaded from disk: %.3f seconds", seconds_taken(loading));
     }
     close_loading(loading);
+    notify_configure(server);
     return state == DONE;
 }
 
@@ -707,10 +710,12 @@ bool loading_run_log(struct server *server) {
     bool was_muted = journal->muted;
     loading->keeps_history = journal_active(journal);
     journal->muted = true;
+    notify_nobody(server);
     enum state state = begin_log(loading);
     while (state == MORE)
         state = step_log(loading);
     journal->muted = was_muted;
+    notify_configure(server);
     close_loading(loading);
     return state == DONE && appending_begin(server, true);
 }

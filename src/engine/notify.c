@@ -54,6 +54,12 @@ static void note_replaced(void *context, const struct store *store, struct bytes
             notify_replaced(server, i, name, before == now);
 }
 
+void notify_nobody(struct server *server) {
+    server->notify = NULL;
+    server->keyspace.created = NULL;
+    server->keyspace.replaced = NULL;
+}
+
 void notify_configure(struct server *server) {
     enum { TARGETS = NOTIFY_KEYSPACE | NOTIFY_KEYEVENT };
     int64_t wanted = server->config->notify_keyspace_events;

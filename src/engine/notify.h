@@ -34,6 +34,9 @@ enum notify_target {
     NOTIFY_KEYEVENT = 1 << 17, /* __keyevent@0__:event */
 };
 
+/* Nobody is told of anything until the next call of notify_configure: what is loaded again is no
+ * change. */
+void notify_nobody(struct server *server);
 /* Do as notify-keyspace-events says from now on. */
 void notify_configure(struct server *server);
 /* A value took the place of another, of this type or another. */

@@ -288,6 +288,12 @@ void database_put_bytes(struct database *db, const struct key *key, struct spot 
     put_bytes(db, key, spot, value, expiry, 0);
 }
 
+void database_put_result(struct database *db, const struct key *key, struct spot *spot,
+                         struct bytes value) {
+    database_note_replaced(db, key, spot, VALUE_STRING);
+    put_bytes(db, key, spot, value, ENTRY_NO_EXPIRY, ENTRY_MODIFIED);
+}
+
 void database_put_blob(struct database *db, const struct key *key, struct spot *spot,
                        struct blob *blob, int64_t expiry) {
     if (database_fits_block(key, blob->size, expiry)) {

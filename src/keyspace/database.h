@@ -128,6 +128,9 @@ char *database_resize_string(struct database *db, const struct key *key, struct 
 /* The same, kept as text even if it looks like an integer (INCRBYFLOAT). */
 void database_put_bytes(struct database *db, const struct key *key, struct spot *spot,
                         struct bytes value, int64_t expiry);
+/* The same, whatever the key held, without a time of expiry and marked as modified (BITOP). */
+void database_put_result(struct database *db, const struct key *key, struct spot *spot,
+                         struct bytes value);
 void database_put_integer(struct database *db, const struct key *key, struct spot *spot,
                           int64_t value, int64_t expiry);
 /* Takes the caller's hold on the blob. Small ones are copied into the entry and let go. */

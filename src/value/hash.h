@@ -18,6 +18,9 @@
 /* The largest time that a field may have, in ms: bounds have 48 bits (struct/record_table.h). */
 #define HASH_WHEN_MAX ((INT64_C(1) << 48) - 2)
 
+/* The largest that a command may ask for, as in Redis 7.4. */
+#define HASH_WHEN_ASKED_MAX ((INT64_C(1) << 46) - 1)
+
 struct hash {
     struct object object;
     struct record_table table;

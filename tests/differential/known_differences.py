@@ -320,20 +320,21 @@ def encoding_after_sort(arguments, ours, peer, context):
 
 
 def score_values(value):
-    """A parsed reply in which what reads as a number with a fraction or an exponent is that number: Redis 7.0 writes a
-    score with 17 digits, from 7.2 on and here it is the shortest text that reads back as the same double."""
+    """A parsed reply in which what reads as a number with a fraction, an exponent or very many digits is that number:
+    Redis 7.0 writes a score as printf's %.17g, from 7.2 on and here it is the shortest text that reads back as the same
+    double, in another layout."""
     if isinstance(value, tuple) and value[0] == b",":
         return float(value[1])
     children = elements(value)
     if children is not None:
         return [score_values(child) for child in children]
-    if isinstance(value, bytes) and re.fullmatch(rb"-?\d(\d*\.\d+(e[-+]\d+)?|e[-+]\d+)", value):
+    if isinstance(value, bytes) and re.fullmatch(rb"-?\d(\d*\.\d+(e[-+]\d+)?|e[-+]\d+|\d{16,})", value):
         return float(value)
     return value
 
 
 def same_scores(arguments, ours, peer, context):
-    return ours[:1] == peer[:1] and len(ours) <= len(peer) and score_values(parse(ours)) == score_values(parse(peer))
+    return ours[:1] == peer[:1] and score_values(parse(ours)) == score_values(parse(peer))
 
 
 def value_scan(arguments, ours, peer, context):

@@ -162,7 +162,7 @@ static bool parse_score(struct bytes text, double *score) {
     return number_parse_double(text, score);
 }
 
-/* False after an error. */
+/* False: its weight is to be a number and is none. */
 static bool weigh_one(struct sort *sort, struct sort_element *element) {
     char scratch[NUMBER_I64_TEXT_MAX];
     struct bytes text = sort_text(&sort->all, element);
@@ -174,16 +174,18 @@ static bool weigh_one(struct sort *sort, struct sort_element *element) {
         buffer_append(&sort->all.texts, text.data, text.size);
         return true;
     }
-    if (parse_score(text, &element->score)) return true;
-    call_error(sort->call, "ERR One or more scores can't be converted into double");
-    return false;
+    return parse_score(text, &element->score);
 }
 
+/* Each is looked up, also behind one that is no number: who listens hears of all keys that are
+ * missing. False after an error. */
 static bool weigh(struct sort *sort) {
+    bool good = true;
     if (sort->as_it_stands || (sort->alphabetic && !sort->has_weights)) return true;
     for (size_t i = 0; i < sort->all.count; i++)
-        if (!weigh_one(sort, &sort->all.elements[i])) return false;
-    return true;
+        good &= weigh_one(sort, &sort->all.elements[i]);
+    if (!good) call_error(sort->call, "ERR One or more scores can't be converted into double");
+    return good;
 }
 
 /* ---- order ---- */

@@ -4,6 +4,7 @@ import random
 import resource
 import socket
 import threading
+import time
 
 import pytest
 
@@ -340,3 +341,29 @@ def test_messages_wait_for_the_disk_and_not_for_the_newest_write(start):
         for _ in range(sum(counts) - (received if subscriber is subscribers[0] else 0)):
             assert subscriber.read()[1] == b"__keyevent@0__:set"
         assert subscriber.is_silent()
+
+
+def test_events_of_what_is_new_and_over(start):
+    """BITOP replaces, a reload brings nothing new, and SCAN removes what is past its time."""
+    server = start(**{"notify-keyspace-events": "EAn", "enable-debug-command": "yes"})
+    connection, listener = server.connect(), server.connect()
+    connection.call_ok("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    for command in ("SET a 1", "RPUSH l x", "SET e 1"):
+        connection.call(*command.split())
+    listener.call("PSUBSCRIBE", "__keyevent@0__:*")
+    connection.call("BITOP", "OR", "a", "a", "a")
+    connection.call("BITOP", "NOT", "l", "a")
+    connection.call("BITOP", "AND", "fresh", "a", "l")
+    connection.call_ok("DEBUG", "RELOAD")
+    connection.call("PEXPIRE", "e", 1)
+    time.sleep(0.05)
+    assert connection.call("DBSIZE") == 4
+    assert sorted(connection.call("SCAN", 0, "MATCH", "nosuch*", "COUNT", 100)[1]) == []
+    assert connection.call("DBSIZE") == 3
+    connection.call("SET", "last", 1)
+    seen = []
+    while not seen or seen[-1] != (b"new", b"last"):
+        _, _, channel, key = listener.read()
+        seen.append((channel.split(b":")[1], key))
+    assert seen == [(b"set", b"a"), (b"set", b"l"), (b"new", b"fresh"), (b"set", b"fresh"), (b"expire", b"e"),
+                    (b"expired", b"e"), (b"new", b"last")]

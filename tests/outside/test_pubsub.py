@@ -358,7 +358,7 @@ def test_events_of_what_is_new_and_over(start):
     connection.call("PEXPIRE", "e", 1)
     time.sleep(0.05)
     assert connection.call("DBSIZE") == 4
-    assert sorted(connection.call("SCAN", 0, "MATCH", "nosuch*", "COUNT", 100)[1]) == []
+    assert sorted(connection.call("SCAN", 0, "COUNT", 100)[1]) == [b"a", b"fresh", b"l"]
     assert connection.call("DBSIZE") == 3
     connection.call("SET", "last", 1)
     seen = []

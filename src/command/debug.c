@@ -47,6 +47,10 @@ static void debug_log(struct call *call) {
 
 static void debug_stringmatch_len(struct call *call) {
     int64_t size, size_max = (int64_t)call->server->config->proto_max_bulk_len;
+    if (!number_parse_i64(call->argv[2], &size)) {
+        call_error_subcommand_words(call);
+        return;
+    }
     if (!call_parse_range(call, 2, 0, size_max, &size, NULL)) return;
     char *text = memory_try_alloc((size_t)size + 1);
     if (text == NULL) {
@@ -186,6 +190,7 @@ static const struct subcommand subcommands[] = {
     {"replicate", 3, ARGUMENTS_ANY, debug_replicate},
     {"replybuffer", 4, 4, debug_replybuffer},
     {"restart", 2, 3, debug_needs_restart},
+    {"sdslen", 3, 3, debug_sdslen},
     {"segfault", 2, 2, debug_segfault},
     {"set-active-expire", 3, 3, debug_set_active_expire},
     {"set-disable-deny-scripts", 3, 3, debug_accept},

@@ -15,6 +15,7 @@ void debug_htstats(struct call *call);
 void debug_htstats_key(struct call *call);
 void debug_listpack(struct call *call);
 void debug_object(struct call *call);
+void debug_sdslen(struct call *call);
 void debug_populate(struct call *call);
 void debug_quicklist(struct call *call);
 

@@ -76,6 +76,32 @@ void debug_object(struct call *call) {
     reply_simple(call->reply, text);
 }
 
+/* ---- SDSLEN ---- */
+
+/* In Redis's words: how long a key and its text are, what stands free behind them, and the bytes of
+ * both, which are one block here unless the text has its own. */
+void debug_sdslen(struct call *call) {
+    const struct entry *entry = call_peek(call, 2);
+    if (!entry) {
+        call_error_no_key(call);
+        return;
+    }
+    if (entry_type(entry) != VALUE_STRING || entry_encoding(entry) == ENTRY_INTEGER) {
+        call_error(call, "ERR Not an sds encoded string.");
+        return;
+    }
+    bool has_blob = entry_encoding(entry) == ENTRY_BLOB;
+    size_t size = entry_string_size(entry);
+    size_t capacity = has_blob ? entry_blob(entry)->capacity : size;
+    char text[256];
+    snprintf(text, sizeof text,
+             "key_sds_len:%zu, key_sds_avail:0, key_zmalloc: %zu, val_sds_len:%zu, "
+             "val_sds_avail:%zu, val_zmalloc: %zu",
+             entry_key(entry).size, entry_size(entry), size, capacity - size,
+             has_blob ? sizeof(struct blob) + capacity : size);
+    reply_simple(call->reply, text);
+}
+
 /* ---- POPULATE ---- */
 
 struct population {

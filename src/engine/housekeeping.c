@@ -135,6 +135,8 @@ static void sample(struct server *server) {
     struct statistics *statistics = &server->statistics;
     int64_t now = server->monotonic_ms;
     statistics_sample(&statistics->rate_commands, now, statistics->commands);
+    statistics_sample(&statistics->rate_turns, now, statistics->turns);
+    statistics_sample(&statistics->rate_turns_us, now, statistics->turns_us);
     statistics_sample(&statistics->rate_in, now, statistics->bytes_in);
     statistics_sample(&statistics->rate_out, now, statistics->bytes_out);
     statistics_sample(&statistics->rate_replicated_in, now, statistics->replicated_in);

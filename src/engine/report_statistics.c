@@ -60,6 +60,28 @@ static void append_refused(struct report *report) {
     report_number(report, "acl_access_denied_channel", counted->acl_denied_channel);
 }
 
+/* What commands took, that is a part of their turns. */
+static uint64_t commands_us(const struct server *server) {
+    double ticks_per_us = server->io->operations->ticks_per_us;
+    uint64_t ticks = 0;
+    for (unsigned i = 0; i < server->commands->count; i++)
+        ticks += server->command_statistics[i].ticks;
+    return ticks_per_us > 0 ? (uint64_t)((double)ticks / ticks_per_us) : 0;
+}
+
+static void append_turns(struct report *report) {
+    const struct statistics *counted = &report->server->statistics;
+    uint64_t per_second = statistics_rate_now(&counted->rate_turns);
+    uint64_t us = statistics_rate_now(&counted->rate_turns_us);
+    report_number(report, "eventloop_cycles", counted->turns);
+    report_number(report, "eventloop_duration_sum", counted->turns_us);
+    report_number(report, "eventloop_duration_cmd_sum", commands_us(report->server));
+    report_number(report, "instantaneous_eventloop_cycles_per_sec", per_second);
+    report_number(report, "instantaneous_eventloop_duration_usec",
+                  per_second > 0 ? us / per_second : 0);
+    report_number(report, "redstart_turn_usec_max", counted->turn_us_max);
+}
+
 static void append_traffic(struct report *report) {
     static const char *const unused[] = {"io_threaded_reads_processed",
                                          "io_threaded_writes_processed", "reply_buffer_shrinks",
@@ -71,13 +93,12 @@ static void append_traffic(struct report *report) {
     report_number(report, "total_reads_processed", counted->reads);
     report_number(report, "total_writes_processed", counted->writes);
     report_zeros(report, unused);
-    report_number(report, "eventloop_cycles", counted->turns);
+    append_turns(report);
     report_number(report, "client_query_buffer_limit_disconnections",
                   counted->query_buffer_disconnections);
     report_number(report, "client_output_buffer_limit_disconnections",
                   counted->output_buffer_disconnections);
     append_refused(report);
-    report_number(report, "redstart_turn_usec_max", counted->turn_us_max);
 }
 
 static void append_pubsub(struct report *report) {

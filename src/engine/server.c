@@ -419,6 +419,7 @@ void server_turn(struct server *server) {
     int64_t now_us = io_monotonic_us(server->io);
     int64_t took = now_us - server->monotonic_us;
     load_turned(&server->load, now_us, took);
+    server->statistics.turns_us += (uint64_t)(took > 0 ? took : 0);
     if (took > (int64_t)server->statistics.turn_us_max)
         server->statistics.turn_us_max = (uint64_t)took;
 }

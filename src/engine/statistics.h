@@ -32,8 +32,9 @@ struct statistics {
     uint64_t expired_time_cap_reached, acl_denied_auth, acl_denied_command;
     uint64_t acl_denied_key, acl_denied_channel;
     uint64_t reads, writes; /* system calls that moved bytes */
-    uint64_t turns, turn_us_max, expire_us, memory_peak;
+    uint64_t turns, turns_us, turn_us_max, expire_us, memory_peak;
     struct statistics_rate rate_commands, rate_in, rate_out;
+    struct statistics_rate rate_turns, rate_turns_us;
     struct statistics_rate rate_replicated_in, rate_replicated_out;
     struct error_count error_codes[ERROR_CODES_MAX];
     uint32_t error_code_count;

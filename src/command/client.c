@@ -123,12 +123,12 @@ void command_client_pause(struct call *call) {
     if (__builtin_add_overflow(call->server->monotonic_ms, timeout_ms, &until_ms) ||
         until_ms > SERVER_PAUSE_UNTIL_MAX_MS)
         until_ms = SERVER_PAUSE_UNTIL_MAX_MS;
-    server_pause(call->server, what, until_ms);
+    server_pause(call->server, PAUSER_CLIENT, what, until_ms);
     reply_ok(call->reply);
 }
 
 void command_client_unpause(struct call *call) {
-    server_unpause(call->server);
+    server_unpause(call->server, PAUSER_CLIENT);
     reply_ok(call->reply);
 }
 

@@ -143,8 +143,9 @@ void command_quit(struct call *call) {
 }
 
 void command_reset(struct call *call) {
+    bool was_off = call->session->flags & SESSION_REPLY_OFF; /* SKIP has this reply skipped */
     session_reset(call->session);
-    session_unmute(call->session);
+    if (was_off) session_unmute(call->session);
     reply_simple(call->reply, "RESET");
 }
 

@@ -20,16 +20,6 @@ bool hash_find_alive(const struct call *call, const struct hash *hash, const str
     return hash && hash_find(hash, field, out) && out->expiry > call->now_ms;
 }
 
-struct count_alive {
-    int64_t now_ms;
-    uint64_t count;
-};
-
-static void count_record(void *context, const struct record *record) {
-    struct count_alive *alive = context;
-    if (record->expiry > alive->now_ms) alive->count++;
-}
-
 void hash_reply_values(struct call *call, const struct hash *hash, uint32_t first, uint32_t count) {
     reply_array(call->reply, count);
     for (uint32_t i = first; i < first + count; i++) {
@@ -43,14 +33,7 @@ void hash_reply_values(struct call *call, const struct hash *hash, uint32_t firs
 }
 
 uint64_t hash_count_alive(const struct call *call, const struct hash *hash) {
-    if (!hash) return 0;
-    if (likely(hash_next_expiry(hash) > call->now_ms)) return hash_count(hash);
-    struct count_alive alive = {call->now_ms, 0};
-    uint64_t cursor = 0;
-    do
-        cursor = hash_scan(hash, cursor, count_record, &alive);
-    while (cursor != 0);
-    return alive.count;
+    return hash ? hash_count_alive_at(hash, call->now_ms) : 0;
 }
 
 /* ---- changing ---- */

@@ -70,6 +70,10 @@ void command_shutdown(struct call *call) {
         call_error_busy(call);
         return;
     }
+    if (!(options & OPTION_FORCE) && !appending_may_end(server)) {
+        call_error(call, "ERR Errors trying to SHUTDOWN. Check logs.");
+        return;
+    }
     bool saves =
         (options & OPTION_SAVE) || (!(options & OPTION_NOSAVE) && server->config->save.count > 0);
     if (saves && !server->loading) {

@@ -333,7 +333,9 @@ void call_changed_database(struct call *call, struct database *db, uint64_t keys
 static void say_effects(struct call *call) {
     if (call->effects_said) return;
     call->effects_said = true;
-    if (journal_active(&call->server->journal)) journal_begin_unit(&call->server->journal);
+    const struct journal *journal = &call->server->journal;
+    call->unit_begun = journal_active(journal) && !journal->muted;
+    if (call->unit_begun) journal_begin_unit(&call->server->journal);
 }
 
 void call_effect(struct call *call, struct database *db, const struct bytes *argv, size_t argc) {

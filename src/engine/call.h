@@ -43,6 +43,7 @@ struct call {
     bool may_wait;     /* it may be held: call_may_wait */
     bool waits;        /* call_wait was called: no reply yet */
     bool effects_said; /* call_effect or call_effect_none was called */
+    bool unit_begun;   /* in the journal, for them: whoever runs the handler ends it */
     bool in_unit;      /* it is one of several commands that are one unit (EXEC) */
     bool refuses_unit; /* an error now ends a transaction before it began */
 };

@@ -142,6 +142,7 @@ static bool refused_subscribed(struct call *call) {
     if (!(session->flags & SESSION_SUBSCRIBED) || session->protocol != 2) return false;
     if (call->command->flags & COMMAND_SUBSCRIBED) return false;
     struct bytes name = call->command->full_name;
+    begin_refusal(call);
     call_error(call,
                "ERR Can't execute '%.*s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
                "RESET are allowed in this context",
@@ -257,10 +258,9 @@ static bool must_wait(const struct call *call) {
 static void propagate(struct call *call) {
     struct server *server = call->server;
     server->changes_since_save += call->changes;
+    if (call->unit_begun) journal_end_unit(&server->journal);
     if (!journal_active(&server->journal)) return;
-    if (call->effects_said) {
-        journal_end_unit(&server->journal);
-    } else {
+    if (!call->effects_said) {
         journal_append(&server->journal, call->database->number, call->argv, call->argc);
     }
     call->session->wrote = server->journal.changed;
@@ -571,6 +571,7 @@ bool dispatch_effect(struct session *session, struct request *request, char *err
     }
     struct call call = call_of(session, command, request, NULL);
     command->handler(&call);
+    INVARIANT(!call.unit_begun); /* nothing of it goes to the journal */
     if (!call.failed) return true;
     log_warning(server->log,
                 "An effect in the append only file could not be made again: '%.*s' was answered "

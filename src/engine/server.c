@@ -271,16 +271,38 @@ struct session *server_find_session(const struct server *server, uint64_t id) {
     return NULL;
 }
 
-void server_pause(struct server *server, enum server_pause what, int64_t until_ms) {
-    if (what > server->pause) server->pause = what;
-    if (until_ms > server->pause_until_ms) server->pause_until_ms = until_ms;
+/* What all pauses make together. */
+static void settle_pause(struct server *server) {
+    enum server_pause before = server->pause;
+    server->pause = SERVER_PAUSE_NONE;
+    server->pause_until_ms = SERVER_PAUSE_UNTIL_MAX_MS;
+    for (int i = 0; i < SERVER_PAUSERS; i++) {
+        if (server->pauses[i].what == SERVER_PAUSE_NONE) continue;
+        if (server->pauses[i].what > server->pause) server->pause = server->pauses[i].what;
+        if (server->pauses[i].until_ms < server->pause_until_ms)
+            server->pause_until_ms = server->pauses[i].until_ms;
+    }
+    if (server->pause < before) server->resume_held = true;
 }
 
-void server_unpause(struct server *server) {
-    if (server->pause == SERVER_PAUSE_NONE) return;
-    server->pause = SERVER_PAUSE_NONE;
-    server->pause_until_ms = 0;
-    server->resume_held = true;
+void server_pause(struct server *server, enum server_pauser pauser, enum server_pause what,
+                  int64_t until_ms) {
+    if (what > server->pauses[pauser].what) server->pauses[pauser].what = what;
+    if (until_ms > server->pauses[pauser].until_ms) server->pauses[pauser].until_ms = until_ms;
+    settle_pause(server);
+}
+
+void server_unpause(struct server *server, enum server_pauser pauser) {
+    server->pauses[pauser].what = SERVER_PAUSE_NONE;
+    server->pauses[pauser].until_ms = 0;
+    settle_pause(server);
+}
+
+static void end_pauses(struct server *server) {
+    for (int i = 0; i < SERVER_PAUSERS; i++)
+        if (server->pauses[i].what != SERVER_PAUSE_NONE &&
+            server->monotonic_ms >= server->pauses[i].until_ms)
+            server_unpause(server, (enum server_pauser)i);
 }
 
 /* Sessions that waited for the end of the pause go on, behind whatever runs now. */
@@ -402,7 +424,7 @@ static void poll_events(struct server *server) {
 void server_turn(struct server *server) {
     poll_events(server);
     if (server->pause != SERVER_PAUSE_NONE && server->monotonic_ms >= server->pause_until_ms)
-        server_unpause(server);
+        end_pauses(server);
     if (unlikely(server->resume_held)) resume_held(server);
     if (server->monotonic_us >= waiting_due_us(&server->waiting)) time_out(server);
     turn_batches(server);
@@ -445,7 +467,7 @@ void server_stop(struct server *server, int exit_code, uint32_t flags) {
     server->shutdown_wanted = true;
     server->shutdown_flags = flags;
     server->exit_code = exit_code;
-    server_pause(server, SERVER_PAUSE_WRITES, SERVER_PAUSE_UNTIL_MAX_MS);
+    server_pause(server, PAUSER_SHUTDOWN, SERVER_PAUSE_WRITES, SERVER_PAUSE_UNTIL_MAX_MS);
 }
 
 bool server_go_on(struct server *server) {
@@ -457,7 +479,7 @@ bool server_go_on(struct server *server) {
     for (uint32_t i = 0; i < server->session_count; i++)
         if (server->sessions[i]->flags & SESSION_CLOSE_AFTER_REPLY)
             session_flush_later(server->sessions[i]);
-    server_unpause(server);
+    server_unpause(server, PAUSER_SHUTDOWN);
     return true;
 }
 

@@ -50,6 +50,9 @@ struct server_listener {
 #define SERVER_PAUSE_UNTIL_MAX_MS (INT64_MAX / 1000)
 
 enum server_pause { SERVER_PAUSE_NONE, SERVER_PAUSE_WRITES, SERVER_PAUSE_ALL };
+/* Each ends only its own: writes that wait for a shutdown or a failover are not let through by a
+ * client. */
+enum server_pauser { PAUSER_CLIENT, PAUSER_SHUTDOWN, PAUSER_FAILOVER, SERVER_PAUSERS };
 
 /* Who wants to be told of each key that is changed: tested once for all of them. */
 enum server_interest {
@@ -122,8 +125,12 @@ struct server {
     struct load load;
     int64_t started_ms, started_monotonic_ms;
 
-    enum server_pause pause;
-    int64_t pause_until_ms; /* monotonic */
+    enum server_pause pause; /* the strictest of them */
+    int64_t pause_until_ms;  /* monotonic: the first of them ends */
+    struct {
+        enum server_pause what;
+        int64_t until_ms;
+    } pauses[SERVER_PAUSERS];
 
     bool active_expire; /* DEBUG SET-ACTIVE-EXPIRE */
     uint64_t changes_since_save;
@@ -221,8 +228,9 @@ const struct command *server_find_command(const struct server *server, struct by
 /* The session of this number, or NULL. */
 struct session *server_find_session(const struct server *server, uint64_t id);
 /* Stop serving (all or those that write) until a moment of the monotonic clock; end it. */
-void server_pause(struct server *server, enum server_pause what, int64_t until_ms);
-void server_unpause(struct server *server);
+void server_pause(struct server *server, enum server_pauser pauser, enum server_pause what,
+                  int64_t until_ms);
+void server_unpause(struct server *server, enum server_pauser pauser);
 
 /* A session for a socket that was accepted, or without one (IO_NONE). */
 struct session *session_open(struct server *server, io_socket socket, uint16_t listener);

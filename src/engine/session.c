@@ -347,6 +347,11 @@ void session_watch(struct session *session) {
         !(session->flags & (SESSION_CLOSE_AFTER_REPLY | SESSION_CLOSE_NOW | SESSION_DEAF)))
         interest |= IO_READABLE;
     if (session->flags & SESSION_WANTS_WRITE) interest |= IO_WRITABLE;
+    if (session->has_ended && interest == 0) { /* its end is known */
+        io_unwatch(session->server->io, session->socket);
+        session->watched = 0;
+        return;
+    }
     if (interest == session->watched || session->socket == IO_NONE) return;
     session->watched = interest;
     io_watch(session->server->io, session->socket, interest, session);

@@ -74,6 +74,7 @@ struct session {
     uint32_t database;
     uint8_t protocol;     /* 2 or 3 */
     uint8_t class;        /* enum session_class, for output limits */
+    bool has_ended;       /* its client sends nothing more, and may still read */
     bool authenticated;   /* it gave a password, or none was asked for when it came */
     bool restricted;      /* there is something that it may not do (acl.h) */
     uint16_t listener;    /* which of the server's listeners it came by */

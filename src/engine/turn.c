@@ -138,6 +138,14 @@ static bool over_input_limit(struct session *session) {
 }
 
 /* Receive once; false when there is nothing to parse now. */
+/* The client sends nothing more, and may still read: replies wait only until what they depend on is
+ * safe. */
+static void close_behind_promise(struct session *session) {
+    session->has_ended = true;
+    session->flags |= SESSION_CLOSE_AFTER_REPLY;
+    session_watch(session);
+}
+
 static bool gather(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
     size_t room;
@@ -154,7 +162,10 @@ static bool gather(struct server *server, struct session *session) {
     int64_t size = io_receive(server->io, session->socket, into, room);
     if (size <= 0) {
         if (size == -EAGAIN) return false;
-        session_close_later(session);
+        if (size == 0 && session->flags & SESSION_AWAITS_HORIZON)
+            close_behind_promise(session);
+        else
+            session_close_later(session);
         return false;
     }
     server->statistics.reads++;

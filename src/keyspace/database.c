@@ -33,7 +33,8 @@ const struct entry *database_find(const struct database *db, const struct key *k
     return element == 0 ? NULL : store_entry(db->store, element);
 }
 
-/* While a view is open, segments are copied when they are written: then nothing is kept. */
+/* While a view is open, segments are copied when they are written, and the old ones go with it:
+ * then nothing is kept. */
 static inline bool is_last(const struct store *store, const struct key *key) {
     const struct last_spot *last = &store->last;
     const struct epochs *epochs = &store->keyspace->epochs;
@@ -50,7 +51,7 @@ struct spot database_locate(struct database *db, const struct key *key) {
     table_element element = table_find(&store->table, key->hash, matches, &match, &spot.place);
     if (element == 0) return spot;
     spot.entry = store_entry(store, element);
-    if (entry_encoding(spot.entry) == ENTRY_OBJECT)
+    if (entry_encoding(spot.entry) == ENTRY_OBJECT && store->keyspace->epochs.frozen == 0)
         store->last = (struct last_spot){spot, store->version, store->keyspace->epochs.now};
     return spot;
 }
@@ -424,14 +425,14 @@ static void put_embedded_copy(struct database *db, const struct key *key, struct
     }
     union object_room room, copy;
     object_copy(&copy.object, entry_read_object(from, &db->store->keyspace->world, &room));
-    database_put_object(db, key, spot, &copy.object, expiry);
+    database_put_object_quietly(db, key, spot, &copy.object, expiry);
 }
 
 static void put_object_copy(struct database *db, const struct key *key, struct spot *spot,
                             const struct entry *from, int64_t expiry) {
     union object_room copy;
     object_copy(&copy.object, entry_object(from));
-    database_put_object(db, key, spot, &copy.object, expiry);
+    database_put_object_quietly(db, key, spot, &copy.object, expiry);
 }
 
 void database_put_copy(struct database *db, const struct key *key, struct spot *spot,
@@ -472,7 +473,7 @@ static void put_flat_outside(struct database *db, const struct key *key, struct 
     union object_room room, copy;
     uint32_t clock = entry_clock(spot->entry);
     object_copy(&copy.object, entry_read_object(spot->entry, &db->store->keyspace->world, &room));
-    database_put_object(db, key, spot, &copy.object, expiry);
+    database_put_object_quietly(db, key, spot, &copy.object, expiry);
     entry_set_clock(spot->entry, clock);
 }
 

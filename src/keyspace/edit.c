@@ -220,6 +220,12 @@ void edit_end(struct edit *edit) {
     edit->object = NULL;
 }
 
+void database_put_object_quietly(struct database *db, const struct key *key, struct spot *spot,
+                                 struct object *object, int64_t expiry) {
+    store_object(db, key, spot, object, expiry);
+    buffer_release(&object->flat);
+}
+
 void database_put_object(struct database *db, const struct key *key, struct spot *spot,
                          struct object *object, int64_t expiry) {
     if (object_count(object) == 0 && object->type != VALUE_STREAM) {
@@ -228,6 +234,5 @@ void database_put_object(struct database *db, const struct key *key, struct spot
         return;
     }
     database_note_replaced(db, key, spot, object->type);
-    store_object(db, key, spot, object, expiry);
-    buffer_release(&object->flat);
+    database_put_object_quietly(db, key, spot, object, expiry);
 }

@@ -47,5 +47,9 @@ void edit_end(struct edit *edit);
  * empty collection (but a stream) removes the key. */
 void database_put_object(struct database *db, const struct key *key, struct spot *spot,
                          struct object *object, int64_t expiry);
+/* The same where the key's value only goes to another place: nobody is told that one was replaced.
+ * The object is not empty. */
+void database_put_object_quietly(struct database *db, const struct key *key, struct spot *spot,
+                                 struct object *object, int64_t expiry);
 
 #endif

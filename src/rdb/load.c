@@ -68,12 +68,14 @@ static bool put(struct rdb_load *load, struct rdb_batch *batch, const struct rdb
 static void prefetch(const struct rdb_load *load, const struct rdb_batch *batch, uint32_t next) {
     enum { DIRECTORY = 32, BUCKET = 16 };
     const struct database *databases = load->options.databases;
-    const struct rdb_batch_key *key = &batch->keys[next + DIRECTORY];
-    if (next + DIRECTORY < batch->count)
+    if (next + DIRECTORY < batch->count) {
+        const struct rdb_batch_key *key = &batch->keys[next + DIRECTORY];
         database_prefetch_directory(&databases[key->database], key->hash);
-    key = &batch->keys[next + BUCKET];
-    if (next + BUCKET < batch->count)
+    }
+    if (next + BUCKET < batch->count) {
+        const struct rdb_batch_key *key = &batch->keys[next + BUCKET];
         database_prefetch_bucket(&databases[key->database], key->hash);
+    }
 }
 
 static bool put_all(struct rdb_load *load, struct rdb_batch *batch) {

@@ -139,7 +139,7 @@ const char *failover_name(const struct server *server) {
 
 static void forget(struct server *server) {
     *failover_of(server) = (struct failover){0};
-    server_unpause(server);
+    server_unpause(server, PAUSER_FAILOVER);
 }
 
 static void abort_failover(struct server *server, const char *why) {
@@ -286,7 +286,7 @@ void role_failover(struct call *call) {
     }
     if (words.timeout_ms > 0) wanted.until_us = server->monotonic_us + words.timeout_ms * 1000;
     *failover = wanted;
-    server_pause(server, SERVER_PAUSE_WRITES, SERVER_PAUSE_UNTIL_MAX_MS);
+    server_pause(server, PAUSER_FAILOVER, SERVER_PAUSE_WRITES, SERVER_PAUSE_UNTIL_MAX_MS);
     server->replication.wanted = true;
     log_request(call, "FAILOVER requested");
     reply_ok(call->reply);

@@ -99,6 +99,9 @@ void record_table_prefetch_drawn(const struct record_table *table, uint64_t word
 bool record_table_due(struct record_table *table, const struct record_world *world, int64_t now_ms,
                       size_t max, record_visit *visit, void *context);
 
+/* How many records' time is at or before `now_ms`. Reads only, and skips the same. */
+uint64_t record_table_count_due(const struct record_table *table, int64_t now_ms);
+
 /* Every record once, by a deep copy for a new owner. */
 void record_table_copy(struct record_table *to, const struct record_table *from,
                        const struct record_world *world);

@@ -56,3 +56,30 @@ bool record_table_due(struct record_table *table, const struct record_world *wor
     if (!due.stopped) table->expiry_bound = bound;
     return due.found;
 }
+
+static uint64_t count_in_chunk(const struct record_chunk *chunk, int64_t now_ms) {
+    uint64_t count = 0;
+    if (chunk_bound(chunk) > now_ms) return 0;
+    struct record_place walk = {0, chunk_end(chunk)};
+    while (chunk_step(chunk, &walk))
+        count += record_expiry_at(walk.at) <= now_ms;
+    return count;
+}
+
+static uint64_t count_below(uint64_t word, int64_t now_ms) {
+    if (!word_is_node(word)) return count_in_chunk(word_chunk(word), now_ms);
+    const struct record_node *node = word_node(word);
+    uint64_t count = 0, before = 0;
+    if (node->bound > now_ms) return 0;
+    for (size_t i = 0; i < (size_t)1 << node->bits; i++) {
+        if (node->words[i] == before) continue;
+        before = node->words[i];
+        count += count_below(before, now_ms);
+    }
+    return count;
+}
+
+uint64_t record_table_count_due(const struct record_table *table, int64_t now_ms) {
+    if (table->root == 0 || table->expiry_bound > now_ms) return 0;
+    return count_below(table->root, now_ms);
+}

@@ -193,6 +193,18 @@ uint64_t hash_scan(const struct hash *hash, uint64_t cursor, record_visit *visit
     return 0;
 }
 
+uint64_t hash_count_alive_at(const struct hash *hash, int64_t now_ms) {
+    if (!object_is_flat(&hash->object))
+        return hash->table.count - record_table_count_due(&hash->table, now_ms);
+    if (hash_next_expiry(hash) > now_ms) return hash_count(hash);
+    struct record record;
+    uint64_t count = 0;
+    size_t at = flat_first(hash);
+    while (flat_take(hash, &at, &record))
+        count += record.expiry > now_ms;
+    return count;
+}
+
 bool hash_due(struct hash *hash, int64_t now_ms, size_t max, record_visit *visit, void *context) {
     if (!object_is_flat(&hash->object))
         return record_table_due(&hash->table, hash->object.world, now_ms, max, visit, context);

@@ -52,6 +52,8 @@ uint64_t hash_scan(const struct hash *hash, uint64_t cursor, record_visit *visit
  * none. */
 bool hash_random(const struct hash *hash, int64_t now_ms, uint64_t (*random)(void *), void *context,
                  struct record *out);
+/* Fields whose time is not over. */
+uint64_t hash_count_alive_at(const struct hash *hash, int64_t now_ms);
 /* As record_table_due. */
 bool hash_due(struct hash *hash, int64_t now_ms, size_t max, record_visit *visit, void *context);
 

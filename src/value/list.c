@@ -411,6 +411,17 @@ static uint64_t remove_equal_in(char *lp, const struct item *item, uint64_t max,
     return removed;
 }
 
+/* After removals: of the chunks of these elements no two neighbours stay that fit into one. */
+static void join_between(struct list *list, uint64_t first, uint64_t end) {
+    struct tree_place place;
+    if (list->tree.count == 0) return;
+    tree_seek_index(&list->tree, first > 0 ? first - 1 : 0, &place);
+    bool more = true;
+    while (more && place.before <= end)
+        if (place.chunk->size >= CHUNK_SMALL || !join_next(list, &place))
+            more = tree_next(&list->tree, &place);
+}
+
 static uint64_t remove_equal_in_tree(struct list *list, const struct item *item, uint64_t max,
                                      bool from_tail) {
     struct tree *tree = &list->tree;
@@ -431,16 +442,9 @@ static uint64_t remove_equal_in_tree(struct list *list, const struct item *item,
         if (chunk->count == 0) tree_remove(tree, epochs_of(list), &place, NULL);
         removed += here;
     }
+    if (removed > 0)
+        join_between(list, from_tail ? left : 0, from_tail ? tree->count : tree->count - left);
     return removed;
-}
-
-/* After many removals: no two neighbours stay that fit into one chunk. */
-static void join_all(struct list *list) {
-    struct tree_place place;
-    bool more = tree_first(&list->tree, &place);
-    while (more)
-        if (place.chunk->size >= CHUNK_SMALL || !join_next(list, &place))
-            more = tree_next(&list->tree, &place);
 }
 
 uint64_t list_remove_equal(struct list *list, const struct list_limits *limits,
@@ -453,7 +457,6 @@ uint64_t list_remove_equal(struct list *list, const struct list_limits *limits,
         return removed;
     }
     uint64_t removed = remove_equal_in_tree(list, item, max, from_tail);
-    if (removed > 0) join_all(list);
     settle(list, limits);
     return removed;
 }

@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -215,6 +216,29 @@ def test_loadaof(start):
     before = digest(connection)
     connection.call_ok("DEBUG", "LOADAOF")
     assert digest(connection) == before
+
+
+def test_who_closes_its_half_gets_what_was_promised(start):
+    """A reply that waits for the disk outlives the end of the client's requests."""
+    server = start(**ON)
+    for i in range(100):
+        connection = server.connect()
+        connection.send(harness.encode("SET", f"k{i}", i) + harness.encode("GET", f"k{i}"))
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.read_to_end() == b"+OK\r\n$%d\r\n%d\r\n" % (len(str(i)), i)
+    wait_until(lambda: server.info("clients")["connected_clients"] == "1")
+
+
+def test_shutdown_is_refused_without_a_base(start):
+    server = start(**LIMITS)
+    connection = server.connect()
+    in_the_way = server.folder / "appendonlydir" / f"temp-rewriteaof-{server.process.pid}.aof"
+    in_the_way.mkdir(parents=True)
+    connection.call_ok("CONFIG", "SET", "appendonly", "yes")
+    assert connection.call("SHUTDOWN", "NOSAVE") == b"ERR Errors trying to SHUTDOWN. Check logs."
+    assert connection.call("PING") == b"PONG"
+    connection.send(harness.encode("SHUTDOWN", "NOSAVE", "FORCE"))
+    assert server.wait() == 0
 
 
 def test_waitaof_waits_for_the_first_base(start):

@@ -226,6 +226,7 @@ AOF_FILES = {
         "2.incr.aof": SELECT,
     },
     "missing": {"f": TWO, "b.aof": DUMP},
+    "history alone": {"f": b"file b.aof seq 1 type h\n", "b.aof": DUMP},
     "old style": {"f": SELECT + SET + UNIT},
     "old style, torn": {"f": SELECT + SET + UNIT + SET[:9]},
     "preamble": {"f": DUMP + SELECT + SET},

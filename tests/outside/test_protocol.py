@@ -341,6 +341,14 @@ def test_client_reply_off(server):
     connection.expect(b"+OK\r\n$5\r\nvalue\r\n")
 
 
+def test_reset_behind_skip_is_skipped(server):
+    connection = server.connect()
+    connection.send(encode("CLIENT", "REPLY", "SKIP") + encode("RESET") + encode("PING"))
+    connection.expect(b"+PONG\r\n")
+    connection.send(encode("CLIENT", "REPLY", "OFF") + encode("RESET") + encode("PING"))
+    connection.expect(b"+RESET\r\n+PONG\r\n")
+
+
 def test_client_reply_skip(server):
     connection = server.connect()
     connection.send(encode("CLIENT", "REPLY", "SKIP") + encode("SET", "key", "value") + encode("GET", "key"))

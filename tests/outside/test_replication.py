@@ -275,9 +275,13 @@ def test_a_primary_loads_its_log_again(start):
     connection.call("SET", "b", "2")
     connection.call("EXEC")
     same(primary, replica)
+    for command in ("SET x 1", "EXPIRE x 1000", "LPUSH l 1 2 3", "LPOP l", "XADD s * f v", "SPOP l2", "INCRBYFLOAT f 1.5"):
+        connection.call(*command.split())
     before = digest(primary), replication(primary)["master_replid"], counts(primary)
     for command in ("DEBUG LOADAOF", "DEBUG LOADAOF", "BGREWRITEAOF"):
         connection.call(*command.split())
+        connection.call("SET", "after", command)
+        assert connection.call("WAIT", 1, 5000) == 1
         write_some(primary, 2, 20)
         same(primary, replica)
     harness.wait_until(lambda: primary.info("persistence")["aof_rewrite_in_progress"] == "0")
@@ -776,3 +780,39 @@ def test_a_replica_does_not_cut_off_an_idle_primary(start):
     same(primary, replica)
     time.sleep(3.5)
     assert counts(primary) == (1, 0) and is_up(replica)
+
+
+def test_nobody_lets_writes_through_while_a_shutdown_waits(start):
+    """CLIENT UNPAUSE ends what CLIENT PAUSE began."""
+    primary, replica = start(**{**FAST, "save": "3600 1"}), start(**FAST)
+    follow(replica, primary)
+    same(primary, replica)
+    replica.stand_still()
+    connection, writer = primary.connect(), primary.connect()
+    connection.call_ok("SET", "a", 2)
+    connection.call_ok("CLIENT", "PAUSE", 60_000, "WRITE")
+    primary.connect().send(harness.encode("SHUTDOWN"))
+    time.sleep(0.1)
+    writer.command("SET", "a", 3)
+    connection.call_ok("CLIENT", "UNPAUSE")
+    assert writer.is_silent(0.2)
+    connection.call_ok("SHUTDOWN", "ABORT")
+    assert writer.read() == b"OK"
+
+
+def test_a_failover_and_a_pause_end_each_for_itself(start):
+    primary, replica = start(**FAST), start(**FAST)
+    follow(replica, primary)
+    same(primary, replica)
+    replica.stand_still()
+    connection, writer = primary.connect(), primary.connect()
+    connection.call_ok("SET", "a", 1)
+    connection.call_ok("FAILOVER", "TIMEOUT", 60_000)
+    connection.call_ok("CLIENT", "UNPAUSE")
+    writer.command("SET", "a", 2)
+    assert writer.is_silent(0.2)
+    connection.call_ok("CLIENT", "PAUSE", 60_000, "WRITE")
+    connection.call_ok("FAILOVER", "ABORT")
+    assert writer.is_silent(0.2)
+    connection.call_ok("CLIENT", "UNPAUSE")
+    assert writer.read() == b"OK"

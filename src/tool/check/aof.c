@@ -306,6 +306,7 @@ static bool examine_listed(const struct check_aof_options *options, const struct
  * may be another that was begun and could not be used. */
 static size_t last_index(struct io *io, const struct manifest *manifest, const char *folder,
                          size_t needed) {
+    if (needed == 0) return 0;
     size_t last = needed - 1;
     for (bool is_empty = true; is_empty && last > 0;) {
         struct buffer path = {0};

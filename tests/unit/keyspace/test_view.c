@@ -4,6 +4,8 @@
 #include "model.h"
 
 #include "io/io.h"
+#include "keyspace/edit.h"
+#include "value/set.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -208,6 +210,58 @@ static void test_flush_with_limbo(void **state) {
     io_close(io);
 }
 
+static void due_stays(void *context, struct database *db, const struct entry *entry) {
+    (void)context, (void)db, (void)entry;
+}
+
+static struct spot locate_text(struct keyspace *keyspace, const char *name) {
+    struct key key = key_make(keyspace, bytes_from_text(name));
+    return database_locate(&keyspace->databases[0], &key);
+}
+
+/* Whatever was looked for under a view, and copied under it without any change: who looks for it
+ * again finds it where it is, and not where it was. */
+static void test_what_is_found_under_a_view(void **state) {
+    (void)state;
+    enum { MEMBERS = 2000, PAST_MS = 500, LATER_MS = 10000, NOW_MS = 1000 };
+    struct hash_secret secret = {{3}};
+    struct set_limits limits = {16, 16, 64};
+    struct keyspace keyspace;
+    bool wrapped = false;
+    keyspace_init(&keyspace, 1, &secret);
+    struct database *db = &keyspace.databases[0];
+    struct edit edit;
+    struct key big = key_make(&keyspace, BYTES("big")), past = key_make(&keyspace, BYTES("past")),
+               later = key_make(&keyspace, BYTES("later"));
+    struct spot spot = database_locate(db, &big);
+    edit_begin(&edit, db, &big, &spot, VALUE_SET);
+    for (int64_t i = 0; i < MEMBERS; i++) {
+        struct item item = item_integer(i);
+        set_add((struct set *)edit.object, &limits, &item);
+    }
+    edit_end(&edit);
+    spot = database_locate(db, &past);
+    database_put_integer(db, &past, &spot, 1, PAST_MS);
+    spot = database_locate(db, &later);
+    database_put_integer(db, &later, &spot, 1, LATER_MS);
+    spot = database_locate(db, &past);
+    database_set_expiry(db, &spot, ENTRY_NO_EXPIRY); /* the segment's bound stays */
+
+    struct view *view = view_open(&keyspace);
+    struct table_segment *seen = locate_text(&keyspace, "big").place.segment;
+    while (!wrapped)
+        database_sweep(db, NOW_MS, 100, due_stays, NULL, &wrapped); /* makes it exact, in a copy */
+    view_close(&keyspace, view);
+    while (!keyspace_drain(&keyspace, 100)) {
+    }
+    spot = locate_text(&keyspace, "big");
+    assert_ptr_not_equal(spot.place.segment, seen);
+    database_remove(db, &spot);
+    assert_null(locate_text(&keyspace, "big").entry);
+    assert_non_null(locate_text(&keyspace, "later").entry);
+    keyspace_release(&keyspace);
+}
+
 static int64_t now_ns(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -263,6 +317,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_under_load),
         cmocka_unit_test(test_flush_with_limbo),
+        cmocka_unit_test(test_what_is_found_under_a_view),
         cmocka_unit_test(test_cost),
         cmocka_unit_test(test_views_max),
     };

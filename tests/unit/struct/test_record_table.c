@@ -242,6 +242,7 @@ static void test_due(void **state) {
     for (int64_t i = 0; i <= 10; i++) {
         struct portion portion = {.now = 1099 + 100 * (i - 1)};
         size_t expected = i == 0 ? 0 : due[i - 1];
+        assert_int_equal(record_table_count_due(&m.table, portion.now), expected);
         while (record_table_due(&m.table, &m.world, portion.now, 100, note_due, &portion)) {
             assert_true(portion.count > 0 && portion.count <= 100);
             for (size_t j = 0; j < portion.count; j++)

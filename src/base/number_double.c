@@ -160,7 +160,8 @@ size_t number_format_double(char *out, double number) {
     char digits[NUMBER_I64_TEXT_MAX];
     size_t size = number_format_u64(digits, d.digits);
     int exponent = d.exponent + (int)size - 1;
-    if (is_fixed(size, exponent, bits >> 63)) return at + lay_out_fixed(out + at, digits, size, exponent);
+    if (is_fixed(size, exponent, bits >> 63))
+        return at + lay_out_fixed(out + at, digits, size, exponent);
     return at + lay_out_scientific(out + at, digits, size, exponent);
 }
 

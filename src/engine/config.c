@@ -266,9 +266,8 @@ static const struct change *change_for(const struct config_observer *observer,
 /* Tell the observers from `first` on and before `end`, each once. Stops at the first that refuses
  * and returns it; *refused is the pair that it watches. */
 static struct config_observer *tell(struct config *config, struct config_observer *first,
-                                    const struct config_observer *end,
-                                    const struct change *changes, size_t count,
-                                    const struct change **refused, char *reason) {
+                                    const struct config_observer *end, const struct change *changes,
+                                    size_t count, const struct change **refused, char *reason) {
     for (struct config_observer *o = first; o != end; o = o->next) {
         const struct change *change = change_for(o, changes, count);
         if (change == NULL || was_asked(first, o, changes, count)) continue;

@@ -213,6 +213,7 @@ struct trimming {
     uint64_t left;   /* entries that may still be looked at, by length */
     uint64_t looked; /* entries that were */
     uint64_t deleted;
+    bool passed; /* by one that had to stay: what goes now leaves a gap */
     struct stream_id *end;
 };
 
@@ -254,8 +255,13 @@ static bool mark_wanted(struct stream *stream, struct trimming *trimming, struct
             return false;
         }
         count_looked(trimming, 1);
-        if (!settle_references(stream, trimming->trim, &node.id)) continue;
+        if (!settle_references(stream, trimming->trim, &node.id)) {
+            trimming->passed = true;
+            continue;
+        }
         stream_node_mark_deleted(chunk, node.entry_at);
+        if (trimming->passed && stream_id_compare(&node.id, &stream->max_deleted) > 0)
+            stream->max_deleted = node.id;
         ++*marked;
     }
     return true;

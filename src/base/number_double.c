@@ -122,8 +122,8 @@ static size_t lay_out_scientific(char *out, const char *digits, size_t size, int
 
 /* The layout of Redis 7.2 and later: few zeros stand in for an exponent, and few digits behind the
  * point do, but not both many digits and an order of magnitude. */
-static bool is_fixed(size_t size, int exponent, bool negative) {
-    const int zeros_max = negative ? 6 : 7, fraction_max = 6, magnitude_max = 3;
+static bool is_fixed(size_t size, int exponent) {
+    const int zeros_max = 7, fraction_max = 6, magnitude_max = 3;
     int last = exponent - (int)size + 1; /* of the last digit */
     if (last >= 0) return last <= zeros_max;
     return -last <= fraction_max || (exponent >= -magnitude_max && exponent <= magnitude_max);
@@ -160,8 +160,7 @@ size_t number_format_double(char *out, double number) {
     char digits[NUMBER_I64_TEXT_MAX];
     size_t size = number_format_u64(digits, d.digits);
     int exponent = d.exponent + (int)size - 1;
-    if (is_fixed(size, exponent, bits >> 63))
-        return at + lay_out_fixed(out + at, digits, size, exponent);
+    if (is_fixed(size, exponent)) return at + lay_out_fixed(out + at, digits, size, exponent);
     return at + lay_out_scientific(out + at, digits, size, exponent);
 }
 

@@ -78,9 +78,16 @@ static bool may_idle_out(const struct session *session) {
     return session->class == SESSION_CLASS_NORMAL && !(session->flags & LISTENS) && !session->held;
 }
 
+enum { ENDED_MS_MAX = 5000 };
+
 static void check_session(struct server *server, struct session *session) {
     int64_t timeout_s = server->config->timeout;
     if (session->flags & (SESSION_INTERNAL | SESSION_CLOSE_NOW)) return;
+    /* Nobody knows whether its client is still there; what it waits for may not come. */
+    if (session->has_ended && server->monotonic_ms - session->active_ms > ENDED_MS_MAX) {
+        session_close_later(session);
+        return;
+    }
     if (timeout_s > 0 && may_idle_out(session) &&
         server->monotonic_ms - session->active_ms > timeout_s * 1000) {
         log_verbose(server->log, "Closing idle client");

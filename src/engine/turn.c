@@ -137,15 +137,20 @@ static bool over_input_limit(struct session *session) {
     return true;
 }
 
-/* Receive once; false when there is nothing to parse now. */
-/* The client sends nothing more, and may still read: replies wait only until what they depend on is
- * safe. */
-static void close_behind_promise(struct session *session) {
+/* The client sends nothing more. It may still read: replies that wait for what they depend on go
+ * before it is closed. */
+static void end_input(struct session *session) {
+    enum { OTHERS = SESSION_REPLICATION | SESSION_SUBSCRIBED | SESSION_MONITOR };
+    if (!(session->flags & SESSION_AWAITS_HORIZON) || session->flags & OTHERS) {
+        session_close_later(session);
+        return;
+    }
     session->has_ended = true;
     session->flags |= SESSION_CLOSE_AFTER_REPLY;
     session_watch(session);
 }
 
+/* Receive once; false when there is nothing to parse now. */
 static bool gather(struct server *server, struct session *session) {
     struct turn *turn = &server->turn;
     size_t room;
@@ -162,8 +167,8 @@ static bool gather(struct server *server, struct session *session) {
     int64_t size = io_receive(server->io, session->socket, into, room);
     if (size <= 0) {
         if (size == -EAGAIN) return false;
-        if (size == 0 && session->flags & SESSION_AWAITS_HORIZON)
-            close_behind_promise(session);
+        if (size == 0)
+            end_input(session);
         else
             session_close_later(session);
         return false;

@@ -229,6 +229,16 @@ def test_who_closes_its_half_gets_what_was_promised(start):
     wait_until(lambda: server.info("clients")["connected_clients"] == "1")
 
 
+def test_who_closes_its_half_is_not_waited_for_for_ever(start):
+    server = start(**{**LIMITS, "min-replicas-to-ack": "1", "min-replicas-to-ack-policy": "wait"})
+    connection = server.connect()
+    connection.send(harness.encode("SET", "a", 1))
+    assert connection.is_silent(0.2)
+    connection.socket.shutdown(socket.SHUT_WR)
+    assert connection.is_silent(1)
+    assert connection.is_closed(15)
+
+
 def test_shutdown_is_refused_without_a_base(start):
     server = start(**LIMITS)
     connection = server.connect()

@@ -232,13 +232,6 @@ bool dispatch_refused_by_state(struct call *call) {
 
 /* ---- pause ---- */
 
-static bool is_script(const struct command *command) {
-    static const char *const names[] = {"eval", "evalsha", "fcall"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (bytes_is(command->full_name, names[i])) return true;
-    return false;
-}
-
 static bool must_wait(const struct call *call) {
     const struct server *server = call->server;
     if (likely(server->pause == SERVER_PAUSE_NONE) || (call->session->flags & SESSION_INTERNAL))
@@ -248,7 +241,7 @@ static bool must_wait(const struct call *call) {
                !bytes_is(call->argv[0], "client");
     if (!call->command) return false;
     uint32_t flags = dispatch_flags(call) & (COMMAND_WRITE | COMMAND_MAY_REPLICATE);
-    if (flags == COMMAND_MAY_REPLICATE && is_script(call->command))
+    if (flags == COMMAND_MAY_REPLICATE && server->scripting.host)
         return !server->scripting.only_reads(server->scripting.host, call);
     return flags != 0;
 }

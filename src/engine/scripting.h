@@ -25,7 +25,7 @@ struct scripting {
     void (*encode_libraries)(struct script_host *host, bool compresses, struct buffer *out);
     bool (*load_library)(struct script_host *host, struct bytes text);
     void (*flush_libraries)(struct script_host *host);
-    /* Does the script or function of this EVAL, EVALSHA or FCALL say of itself that it writes
+    /* Is this an EVAL, EVALSHA or FCALL whose script or function says of itself that it writes
      * nothing? */
     bool (*only_reads)(struct script_host *host, const struct call *call);
 };

@@ -100,7 +100,10 @@ bool rdb_save_run(struct rdb_save *save) {
     files->close(save->io, to.file);
     if (save->reader) good = good && open_reader(save);
     if (good && install(save)) return true;
-    if (save->reader && *save->reader != IO_NONE) files->close(save->io, *save->reader);
+    if (save->reader && *save->reader != IO_NONE) {
+        files->close(save->io, *save->reader);
+        *save->reader = IO_NONE;
+    }
     files->remove(save->io, save->temporary);
     return false;
 }

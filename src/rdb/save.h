@@ -19,8 +19,8 @@ struct rdb_save {
     const char *folder, *path, *temporary; /* absolute; path and temporary are in the folder */
     /* NULL: an RDB file; otherwise what this makes of the content. False: the sink refused. */
     bool (*produce)(const struct rdb_writer_options *content);
-    /* NULL, or gets the file, open for reading, when it is there; the caller's. Whatever takes its
-     * name later is another one. */
+    /* NULL, or gets the file, open for reading, or IO_NONE on an error; the caller's. Whatever
+     * takes its name later is another one. */
     io_file *reader;
     bool syncs_on_the_way; /* every RDB_SAVE_SYNC bytes, so that the end does not wait for all */
     /* how it stands; may be read by other threads, atomically */

@@ -93,13 +93,10 @@ static void read_piece(struct transfer *transfer) {
 
 static void save_file(struct transfer *transfer) {
     const struct io_operations *files = transfer->server->io->operations;
-    io_file file;
-    transfer->save.reader = &file;
     if (!rdb_save_run(&transfer->save)) {
         transfer->error = transfer->save.error;
         return;
     }
-    transfer->file = file;
     transfer->file_left = transfer->save.bytes;
     if (transfer->removes) files->remove(transfer->server->io, transfer->path);
 }
@@ -203,6 +200,7 @@ static void begin_phase(struct transfer *transfer, bool by_file, bool libraries_
         .folder = transfer->folder,
         .path = transfer->path,
         .temporary = transfer->temporary,
+        .reader = &transfer->file,
         .keys_total = keyspace_count(&server->keyspace),
     };
 }

@@ -261,17 +261,18 @@ void script_eval(struct call *call, bool by_digest, bool read_only) {
     script_execute(host, &run, 0);
 }
 
-uint32_t script_flags_of(struct script_host *host, const struct call *call) {
-    uint32_t flags = SCRIPT_UNDECLARED;
-    if (bytes_is(call->command->full_name, "eval")) {
-        struct buffer wrong = {0};
-        struct bytes code;
-        if (!parse_head(call->argv[1], &flags, &code, &wrong)) flags = SCRIPT_UNDECLARED;
-        buffer_release(&wrong);
-        return flags;
-    }
-    const struct script *script = script_cache_find_digest(&host->cache, call->argv[1]);
-    return script ? script->flags : flags;
+uint32_t script_flags_of_text(struct bytes text) {
+    struct buffer wrong = {0};
+    struct bytes code;
+    uint32_t flags;
+    if (!parse_head(text, &flags, &code, &wrong)) flags = SCRIPT_UNDECLARED;
+    buffer_release(&wrong);
+    return flags;
+}
+
+uint32_t script_flags_of_digest(struct script_host *host, struct bytes digest) {
+    const struct script *script = script_cache_find_digest(&host->cache, digest);
+    return script ? script->flags : SCRIPT_UNDECLARED;
 }
 
 /* ---- SCRIPT ---- */

@@ -530,8 +530,8 @@ void function_call(struct call *call, bool read_only) {
     script_execute(host, &run, 2);
 }
 
-uint32_t function_flags_of(struct script_host *host, const struct call *call) {
-    const struct function *function = find_function(registry_of(host), call->argv[1]);
+uint32_t function_flags_of(struct script_host *host, struct bytes name) {
+    const struct function *function = find_function(registry_of(host), name);
     return function ? function->flags : SCRIPT_UNDECLARED;
 }
 

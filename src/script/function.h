@@ -36,8 +36,8 @@ struct function_library {
 
 enum function_policy { FUNCTION_APPEND, FUNCTION_REPLACE, FUNCTION_FLUSH };
 
-/* What the function of an FCALL says of itself; SCRIPT_UNDECLARED also where there is none. */
-uint32_t function_flags_of(struct script_host *host, const struct call *call);
+/* What a function says of itself; SCRIPT_UNDECLARED also where there is none. */
+uint32_t function_flags_of(struct script_host *host, struct bytes name);
 /* FCALL, FCALL_RO: the whole command. */
 void function_call(struct call *call, bool read_only);
 /* FUNCTION LOAD: false, with a text (which includes no code) in `error`. The name is the library's.

@@ -93,9 +93,15 @@ static void flush_libraries(struct script_host *host) {
 }
 
 static bool only_reads(struct script_host *host, const struct call *call) {
+    struct bytes name = call->command->full_name;
+    uint32_t flags = 0;
     if (call->argc < 2) return false;
-    bool is_function = bytes_is(call->command->full_name, "fcall");
-    uint32_t flags = is_function ? function_flags_of(host, call) : script_flags_of(host, call);
+    if (bytes_is(name, "fcall"))
+        flags = function_flags_of(host, call->argv[1]);
+    else if (bytes_is(name, "eval"))
+        flags = script_flags_of_text(call->argv[1]);
+    else if (bytes_is(name, "evalsha"))
+        flags = script_flags_of_digest(host, call->argv[1]);
     return flags & SCRIPT_NO_WRITES;
 }
 

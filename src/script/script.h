@@ -32,9 +32,9 @@ void script_attach(struct server *server);
 
 /* EVAL, EVALSHA and their forms that only read: the whole command. */
 void script_eval(struct call *call, bool by_digest, bool read_only);
-/* What the script of an EVAL or EVALSHA says of itself; SCRIPT_UNDECLARED also where there is none.
- */
-uint32_t script_flags_of(struct script_host *host, const struct call *call);
+/* What a script says of itself; SCRIPT_UNDECLARED also where there is none. */
+uint32_t script_flags_of_text(struct bytes text);
+uint32_t script_flags_of_digest(struct script_host *host, struct bytes digest);
 void script_load(struct call *call, struct bytes text);
 bool script_exists(struct server *server, struct bytes digest);
 /* The text of a script; false when it is not there. */

@@ -152,13 +152,38 @@ static bool enter(struct load *load, struct bytes path) {
     return result == 0 || config_refuse(load->fault->reason, "%s", strerror(-result));
 }
 
+static bool parse_value(struct load *load, const struct config_directive *d,
+                        const struct bytes *words, size_t count, union config_value *value) {
+    return config_value_parse(d, words, count, config_field(load->config, d),
+                              load->seen[d - config_directives], value, load->fault->reason);
+}
+
+/* A value of several words may be given as one: this is then cut like a line, as in Redis. */
+static bool parse_single_word(struct load *load, const struct config_directive *d,
+                              struct bytes word, union config_value *value) {
+    char *scratch = memory_alloc(word.size + 1);
+    struct bytes *pieces, nothing = BYTES("");
+    int64_t count = request_split_line(word, scratch, &load->arena, &pieces);
+    bool parsed;
+    if (count < 0) {
+        memset(value, 0, sizeof *value);
+        parsed = config_refuse(load->fault->reason, "Unbalanced quotes in configuration line");
+    } else {
+        parsed = parse_value(load, d, count > 0 ? pieces : &nothing, count > 0 ? (size_t)count : 1,
+                             value);
+    }
+    memory_free(scratch);
+    return parsed;
+}
+
 static bool load_directive(struct load *load, const struct config_directive *d,
                            const struct bytes *words, size_t count) {
     size_t index = (size_t)(d - config_directives);
     void *field = config_field(load->config, d);
     union config_value value;
-    bool parsed =
-        config_value_parse(d, words, count, field, load->seen[index], &value, load->fault->reason);
+    bool is_cut = count == 1 && d->kind->splits && words[0].size > 0;
+    bool parsed = is_cut ? parse_single_word(load, d, words[0], &value)
+                         : parse_value(load, d, words, count, &value);
     if (!parsed) {
         config_value_release(d, &value);
         return false;

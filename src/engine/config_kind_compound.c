@@ -390,6 +390,7 @@ const struct config_kind config_kind_replicaof = {
     .size = sizeof(struct config_replicaof),
     .words_min = 1,
     .words_max = 2,
+    .splits = true,
     .parse = replicaof_parse,
     .format = replicaof_format,
     .equal = replicaof_equal,

@@ -84,12 +84,20 @@ static void append_build(struct report *report) {
         QUOTE_VALUE(__GNUC__) "." QUOTE_VALUE(__GNUC_MINOR__) "." QUOTE_VALUE(__GNUC_PATCHLEVEL__));
 }
 
+static const char *supervisor_name(enum config_supervised supervisor) {
+    switch (supervisor) {
+    case SUPERVISED_SYSTEMD: return "systemd";
+    case SUPERVISED_UPSTART: return "upstart";
+    default: return "no";
+    }
+}
+
 static void append_server(struct report *report) {
     const struct server *server = report->server;
     int64_t up_s = (server->monotonic_ms - server->started_monotonic_ms) / 1000;
     append_build(report);
     report_number(report, "process_id", (uint64_t)report->process.pid);
-    report_directive(report, "process_supervised", "supervised");
+    report_text(report, "process_supervised", supervisor_name(server->supervisor));
     report_text(report, "run_id", server->run_id);
     report_number(report, "tcp_port", (uint64_t)server->config->port);
     report_number(report, "server_time_usec", (uint64_t)io_wall_us(server->io));

@@ -177,6 +177,7 @@ struct server *server_open(const struct server_options *options, char *error, si
     server->config = options->config;
     server->log = options->log;
     server->commands = options->commands;
+    server->supervisor = options->supervisor;
     io_entropy(server->io, &secret, sizeof secret);
     random_init(&server->random, server->io);
     server_make_id(server->io, server->run_id);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "engine/appending.h"
 #include "engine/client_limit.h"
+#include "engine/config.h"
 #include "engine/defragmenting.h"
 #include "engine/insight.h"
 #include "engine/key_sizes.h"
@@ -82,6 +83,7 @@ struct server {
     struct config *config;
     struct log *log;
     const struct command_set *commands;
+    enum config_supervised supervisor; /* the one that is there; never SUPERVISED_AUTO */
 
     struct server_rename *renames; /* of the directive rename-command */
     uint32_t rename_count;
@@ -172,6 +174,7 @@ struct server_options {
     struct config *config; /* borrowed */
     struct log *log;       /* borrowed */
     const struct command_set *commands;
+    enum config_supervised supervisor; /* the one that is there */
 };
 
 /* NULL and a text in `error` when it cannot be. Listens on nothing yet. */

@@ -38,7 +38,7 @@ struct start {
     struct changes changes;
     struct server *server;
     const struct process_title *title;
-    bool is_supervised; /* somebody waits to be told that the server is ready */
+    enum config_supervised supervisor; /* the one that is there; never SUPERVISED_AUTO */
     bool has_pidfile;
     struct invariant_reporter reporter;
     struct server_reporter *server_reporter; /* NULL: a crash says nothing of the server */
@@ -179,17 +179,46 @@ static void open_log(struct start *start) {
 
 /* ---- background and supervisors ---- */
 
-/* True when a supervisor that the configuration allows is there. */
-static bool find_supervisor(const struct start *start) {
-    int supervised = start->config->supervised;
-    bool any = supervised == SUPERVISED_AUTO;
-    if ((any || supervised == SUPERVISED_SYSTEMD) && process_environment("NOTIFY_SOCKET") != NULL)
-        return true;
-    return (any || supervised == SUPERVISED_UPSTART) && process_environment("UPSTART_JOB") != NULL;
+/* Who waits to be told that the server is ready: the one that the configuration names, or with
+ * "auto" the one that is there. */
+static enum config_supervised find_supervisor(const struct config *config) {
+    enum config_supervised wanted = (enum config_supervised)config->supervised;
+    bool has_upstart = process_environment("UPSTART_JOB") != NULL;
+    bool has_systemd = process_environment("NOTIFY_SOCKET") != NULL;
+    if ((wanted == SUPERVISED_AUTO || wanted == SUPERVISED_UPSTART) && has_upstart)
+        return SUPERVISED_UPSTART;
+    if ((wanted == SUPERVISED_AUTO || wanted == SUPERVISED_SYSTEMD) && has_systemd)
+        return SUPERVISED_SYSTEMD;
+    return SUPERVISED_NONE;
 }
 
 static void tell_supervisor(struct start *start, const char *state) {
-    if (start->is_supervised) process_notify_systemd(state);
+    if (start->supervisor == SUPERVISED_SYSTEMD) process_notify_systemd(state);
+}
+
+static void meet_supervisor(struct start *start) {
+    enum config_supervised wanted = (enum config_supervised)start->config->supervised;
+    switch (start->supervisor) {
+    case SUPERVISED_UPSTART:
+        log_notice(&start->log, "supervised by upstart, will stop to signal readiness.");
+        process_notify_upstart();
+        return;
+    case SUPERVISED_SYSTEMD:
+        if (process_notify_systemd("STATUS=Starting")) {
+            log_notice(&start->log, "supervised by systemd. Please make sure you set appropriate "
+                                    "values for TimeoutStartSec and TimeoutStopSec in your "
+                                    "service unit.");
+            return;
+        }
+        log_warning(&start->log, "systemd supervision error: $NOTIFY_SOCKET takes no message");
+        start->supervisor = SUPERVISED_NONE;
+        return;
+    default:
+        if (wanted == SUPERVISED_UPSTART)
+            log_warning(&start->log, "upstart supervision requested, but UPSTART_JOB not found!");
+        if (wanted == SUPERVISED_SYSTEMD)
+            log_warning(&start->log, "systemd supervision error: NOTIFY_SOCKET not found!");
+    }
 }
 
 /* The world has threads and a poller, so it is closed for the fork and opened again. */
@@ -206,7 +235,7 @@ static bool go_to_background(struct start *start) {
 
 static void write_pidfile(struct start *start) {
     struct config *config = start->config;
-    bool is_daemon = config->daemonize && !start->is_supervised;
+    bool is_daemon = config->daemonize && start->supervisor == SUPERVISED_NONE;
     if (config->pidfile.size == 0 && !is_daemon) return;
     if (config->pidfile.size == 0)
         config_amend(config, CONFIG_pidfile, BYTES("/var/run/redis.pid"));
@@ -272,8 +301,9 @@ static bool configure(struct start *start) {
     start->config = config_open();
     if (!reading_load(start->io, start->config, &start->options, &start->log)) return false;
     if (!check_log_file(start)) return false;
-    start->is_supervised = find_supervisor(start);
-    if (start->config->daemonize && !start->is_supervised && !go_to_background(start)) return false;
+    start->supervisor = find_supervisor(start->config);
+    bool is_daemon = start->config->daemonize && start->supervisor == SUPERVISED_NONE;
+    if (is_daemon && !go_to_background(start)) return false;
     open_log(start);
     return true;
 }
@@ -322,16 +352,17 @@ static bool prepare(struct start *start) {
     changes_watch(&start->changes);
     change_crash_log(start, start->config, NULL, 0);
     config_observe(start->config, "crash-log-enabled", change_crash_log, start);
-    if (start->config->supervised == SUPERVISED_UPSTART && start->is_supervised)
-        process_notify_upstart();
-    tell_supervisor(start, "STATUS=Starting");
+    meet_supervisor(start);
     return true;
 }
 
 static bool open_server(struct start *start) {
     char error[ERROR_SIZE] = "";
-    const struct server_options options = {
-        .io = start->io, .config = start->config, .log = &start->log, .commands = &command_table};
+    const struct server_options options = {.io = start->io,
+                                           .config = start->config,
+                                           .log = &start->log,
+                                           .commands = &command_table,
+                                           .supervisor = start->supervisor};
     start->io->operations->catch_signals(start->io);
     start->server = server_open(&options, error, sizeof(error));
     if (start->server != NULL) {

@@ -28,7 +28,8 @@ static bool start(struct simulation *simulation, struct io *io) {
     struct log log = {
         .level = LOG_NOTHING, .wall_us = fuzz_wall_us, .write = fuzz_log, .context = io};
     config->appendonly = true;
-    struct server_options options = {io, config, &log, &command_table};
+    struct server_options options = {
+        .io = io, .config = config, .log = &log, .commands = &command_table};
     struct server *server = server_open(&options, error, sizeof error);
     if (!server) abort();
     simulation_set_turn(io, fuzz_turn, server);

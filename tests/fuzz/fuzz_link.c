@@ -35,7 +35,8 @@ static void say(struct buffer *out, enum place place, struct bytes bytes) {
 static struct server *start(struct io *io, struct config *config, struct log *log) {
     char error[256];
     struct bytes primary[] = {BYTES("primary"), BYTES("6379")};
-    struct server_options options = {io, config, log, &command_table};
+    struct server_options options = {
+        .io = io, .config = config, .log = log, .commands = &command_table};
     config_amend_words(config, CONFIG_replicaof, primary, 2);
     struct server *server = server_open(&options, error, sizeof error);
     if (!server) abort();

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -536,3 +537,58 @@ def test_command_info_as_the_peer_has_it(server, session_peer, name):
     assert [plain(entry[:7]) for entry in sorted(theirs[9]) if entry[0] in known] == [
         plain(entry[:7]) for entry in sorted(ours[9]) if entry[0] in {other[0] for other in theirs[9]}
     ]
+
+
+# Supervisors
+
+
+@pytest.fixture
+def systemd(tmp_path):
+    """Where a service tells systemd its state: NOTIFY_SOCKET."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.settimeout(20)
+        yield receiver
+
+
+def messages_until(receiver, line):
+    lines = []
+    while line not in lines:
+        lines += receiver.recv(4096).decode().split("\n")
+    return lines
+
+
+@pytest.mark.parametrize("mode", ["systemd", "auto"])
+def test_systemd_is_told(start, systemd, mode):
+    server = start(supervised=mode, daemonize="yes", environment={"NOTIFY_SOCKET": systemd.getsockname()})
+    assert "STATUS=Ready to accept connections" in messages_until(systemd, "READY=1")
+    with server.connect() as connection:
+        assert "process_supervised:systemd" in connection.call("INFO", "server").decode()
+    server.process.send_signal(signal.SIGTERM)
+    messages_until(systemd, "STOPPING=1")
+
+
+@pytest.mark.parametrize("mode", ["upstart", "auto"])
+def test_upstart_continues_us(start, mode):
+    server = start(supervised=mode, environment={"UPSTART_JOB": "redis"}, wait=False)
+    _, status = os.waitpid(server.process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    os.kill(server.process.pid, signal.SIGCONT)
+    assert wait_until(lambda: "Ready to accept connections" in server.log())
+    with server.connect() as connection:
+        assert "process_supervised:upstart" in connection.call("INFO", "server").decode()
+
+
+@pytest.mark.parametrize("mode", ["systemd", "upstart", "auto", "no"])
+def test_no_supervisor_is_there(start, mode):
+    server = start(supervised=mode)
+    with server.connect() as connection:
+        assert "process_supervised:no" in connection.call("INFO", "server").decode()
+    assert ("not found!" in server.log()) == (mode in ("systemd", "upstart"))
+
+
+def test_systemd_takes_no_message(start, tmp_path):
+    server = start(supervised="systemd", environment={"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+    with server.connect() as connection:
+        assert "process_supervised:no" in connection.call("INFO", "server").decode()
+    assert "systemd supervision error" in server.log()

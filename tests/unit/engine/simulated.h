@@ -55,7 +55,8 @@ static inline void simulated_configure(struct simulated *s, struct simulation *s
 /* It has these commands, and listens; nobody gives it turns yet. */
 static inline void simulated_open(struct simulated *s, const struct command_set *commands) {
     char error[256] = "";
-    struct server_options options = {s->io, s->config, &s->log, commands};
+    struct server_options options = {
+        .io = s->io, .config = s->config, .log = &s->log, .commands = commands};
     s->server = server_open(&options, error, sizeof error);
     INVARIANT(s->server != NULL);
     INVARIANT(server_listen(s->server, error, sizeof error));

@@ -35,7 +35,8 @@ static void test_million(void **state) {
                          .wall_us = simulated_wall_us,
                          .write = simulated_log,
                          .context = s.io};
-    struct server_options options = {s.io, s.config, &s.log, &command_table};
+    struct server_options options = {
+        .io = s.io, .config = s.config, .log = &s.log, .commands = &command_table};
     s.server = server_open(&options, error, sizeof error);
     assert_non_null(s.server);
     struct server *server = s.server;

@@ -471,7 +471,7 @@ void dispatch_held(struct session *session) {
         if (!done && !session->held) break;
         if (session->flags & SESSION_MULTI) transaction_keep(session);
         struct session_held *next = first->next;
-        session_drop_held(first);
+        session_drop_held(session, first);
         first = next;
         if (has_behind(session->server)) run_behind(session->server);
         if (!done) break;

@@ -101,6 +101,7 @@ static enum memory_limit_progress evict_some(struct server *server, size_t more,
             continue;
         }
         evict(server, db, &spot);
+        server->limit.found = true;
         count++;
         if (memory_limit_has_room(server, more)) return MEMORY_LIMIT_BELOW;
     }
@@ -113,6 +114,7 @@ static enum memory_limit_progress evict_in_turn(struct server *server, size_t mo
     if (limit->turn != server->statistics.turns) {
         limit->turn = server->statistics.turns;
         limit->spent_ticks = 0;
+        limit->found = false;
     }
     enum memory_limit_progress progress = evict_some(server, more, begun);
     uint64_t ticks = io_ticks(server->io) - begun;
@@ -151,12 +153,21 @@ enum memory_limit_progress memory_limit_make_room(struct server *server, size_t 
     return progress;
 }
 
+/* There may be a key that can go, but memory must not grow for as long as none is found. */
+static bool searches_in_vain(const struct server *server) {
+    uint64_t maxmemory = server->config->maxmemory, more = maxmemory / MEMORY_LIMIT_PART;
+    if (server->limit.found) return false;
+    return memory_limit_used(server) >
+           maxmemory + (more > MEMORY_LIMIT_LEAST ? more : MEMORY_LIMIT_LEAST);
+}
+
 bool memory_limit_check(struct server *server) {
     struct memory_limit *limit = &server->limit;
     limit->unfinished = limit->is_reached = false;
     if (!memory_limit_applies(server)) return false;
     enum memory_limit_progress progress = memory_limit_make_room(server, 0);
-    limit->is_reached = progress == MEMORY_LIMIT_NOTHING_LEFT;
+    limit->is_reached = progress == MEMORY_LIMIT_NOTHING_LEFT ||
+                        (progress == MEMORY_LIMIT_UNFINISHED && searches_in_vain(server));
     note_exceeded(server, progress != MEMORY_LIMIT_BELOW);
     return limit->is_reached;
 }

@@ -4,7 +4,8 @@
  * limit; as long as it is above, keys are evicted, each a DEL in the journal. Eviction has a share
  * of each turn (maxmemory-eviction-tenacity); when that is spent, commands go on, each evicting
  * some keys first, and the rest is for the next turns. When there is nothing to evict, or nothing
- * may be, commands that need memory are refused.
+ * may be, commands that need memory are refused. So they are while a search among many keys that
+ * may not be evicted has found none yet, and the limit is passed by more than a little.
  *
  * What waits for a view's end, or for a worker that frees it, counts as free already: evicting more
  * would not make it so sooner. */
@@ -19,15 +20,18 @@ enum {
     MEMORY_LIMIT_TURN_US_MAX = 1500, /* of one turn, for eviction, unless tenacity is 100 */
     MEMORY_LIMIT_KEYS = 8,           /* evicted for a command after the turn's share is spent */
     MEMORY_LIMIT_TRIES = 16,         /* to find a key among many that may not be evicted */
+    MEMORY_LIMIT_PART = 64,          /* this part of the limit may be passed during a search, */
+    MEMORY_LIMIT_LEAST = 1 << 20,    /* or so many bytes, if that is more */
 };
 
 struct memory_limit {
     bool is_set;     /* there is a limit: the only field that a command looks at otherwise */
     bool evicts;     /* by the policy */
     bool unfinished; /* to be gone on with in the next turn */
-    bool is_reached; /* as of the last look: above the limit, and nothing to evict */
+    bool is_reached; /* as of the last look: above the limit, and nothing found to evict */
     int64_t share_us;
     uint64_t turn, spent_ticks; /* in this turn */
+    bool found;                 /* a key to evict, in this turn */
     int64_t exceeded_since_us;  /* monotonic; 0: below the limit */
     uint64_t exceeded_us;       /* before that */
     struct eviction eviction;

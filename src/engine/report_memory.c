@@ -51,10 +51,21 @@ static size_t sum_of_parts(const struct server *server) {
            server->journal.pending.capacity;
 }
 
+/* What the slabs of the engine's own tables have reserved and hold nothing in: a slab's first block
+ * reserves a chunk, of which no page is resident before it is used. */
+static size_t engine_unused(const struct server *server) {
+    const struct pubsub *pubsub = &server->pubsub;
+    size_t bytes = slab_unused(&pubsub->slab);
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        bytes += slab_unused(&pubsub->topics[kind].slab);
+    return bytes + slab_unused(&server->watching.keys.slab) +
+           slab_unused(&server->waiting.keys.slab) + slab_unused(&server->tracking.keys.slab);
+}
+
 size_t server_used_memory(const struct server *server) {
     if (unlikely(!server->meter.given)) return sum_of_parts(server);
     int64_t balance = memory_meter_balance(&server->meter) + server->io->worker_balance;
-    return (size_t)balance - keyspace_unused(&server->keyspace);
+    return (size_t)balance - keyspace_unused(&server->keyspace) - engine_unused(server);
 }
 
 void server_note_memory(struct server *server) {

@@ -85,6 +85,22 @@ static void settle(struct session *session) {
     session->reply_base = session->reply.cursor;
 }
 
+/* One command may reply with more than all memory: what is over the hard limit is not kept until
+ * the reply's end. */
+static bool is_over_hard_limit(const struct session *session) {
+    const struct config *config = session->server->config;
+    uint64_t limit = config->client_output_buffer_limit.of[session->class].hard;
+    if (limit == 0 || session->class == SESSION_CLASS_REPLICA || session->flags & SESSION_INTERNAL)
+        return false;
+    return session_output_size(session) + session->output.piece.size >= limit;
+}
+
+static void throw_away(struct session *session) {
+    output_release(&session->output);
+    session->flags &= ~(uint32_t)SESSION_IN_OUTBOX;
+    session->clear_bytes = session->marked_bytes = 0;
+}
+
 static void reply_grow(struct reply *reply, size_t size) {
     struct session *session = reply->context;
     if (reply->muted) {
@@ -99,6 +115,12 @@ static void reply_grow(struct reply *reply, size_t size) {
     }
     INVARIANT(session->reply_base != NULL);
     settle(session);
+    if (unlikely(!session->overflows && is_over_hard_limit(session)))
+        session->overflows = !session_check_output(session);
+    if (unlikely(session->overflows)) {
+        session_close_later(session);
+        throw_away(session);
+    }
     use_chunk(session, size);
 }
 
@@ -193,7 +215,8 @@ void session_send_shared(struct session *session, struct output_shared *shared, 
     if (session->flags & (SESSION_CLOSE_NOW | SESSION_CLOSE_AFTER_REPLY)) return;
     output_append_shared(&session->output, shared, from, size);
     session->flags |= SESSION_TOLD;
-    if (unlikely(session->flags & (SESSION_WANTS_WRITE | SESSION_AWAITS_HORIZON))) {
+    if (unlikely(session->flags & (SESSION_WANTS_WRITE | SESSION_AWAITS_HORIZON)) ||
+        is_over_hard_limit(session)) {
         if (!session_check_output(session)) session_close_later(session);
     } else if (!(session->flags & (SESSION_FLUSHING | SESSION_INTERNAL))) {
         turn_deliver_later(session->server, session);
@@ -277,6 +300,8 @@ static bool send_some(struct session *session) {
         session->bytes_out += (uint64_t)sent;
         if (unlikely(session->class == SESSION_CLASS_REPLICA))
             server->statistics.replicated_out += (uint64_t)sent;
+        else if (likely(!(session->flags & SESSION_PRIMARY)))
+            session->active_ms = server->monotonic_ms; /* of a link what it hears counts */
         session->clear_bytes -= (size_t)sent;
         room -= (size_t)sent;
         output_sent(&session->output, (size_t)sent);
@@ -359,6 +384,13 @@ void session_watch(struct session *session) {
 
 /* ---- held requests ---- */
 
+static size_t word_bytes(const struct request *request) {
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < request->count; i++)
+        bytes += request->arguments[i].size;
+    return bytes;
+}
+
 bool session_is_blocked(const struct session *session) {
     return session->held && !(session->flags & SESSION_LATE);
 }
@@ -367,6 +399,7 @@ void session_hold(struct session *session, struct request *request) {
     size_t words = request->count * sizeof(struct bytes), bytes = request_small_size(request);
     struct session_held *held = memory_alloc(sizeof *held + words + bytes);
     held->next = NULL;
+    held->bytes = sizeof *held + words + word_bytes(request);
     held->command = NULL;
     held->muted = false;
     held->request = *request;
@@ -377,6 +410,7 @@ void session_hold(struct session *session, struct request *request) {
     while (*end)
         end = &(*end)->next;
     *end = held;
+    session->held_bytes += held->bytes;
 }
 
 void session_answer_protocol_error(struct session *session) {
@@ -387,7 +421,8 @@ void session_answer_protocol_error(struct session *session) {
     session->flags |= SESSION_CLOSE_AFTER_REPLY;
 }
 
-void session_drop_held(struct session_held *held) {
+void session_drop_held(struct session *session, struct session_held *held) {
+    session->held_bytes -= held->bytes;
     request_release(&held->request);
     memory_free(held);
 }
@@ -395,7 +430,7 @@ void session_drop_held(struct session_held *held) {
 void session_drop_first_held(struct session *session) {
     struct session_held *first = session->held;
     session->held = first->next;
-    session_drop_held(first);
+    session_drop_held(session, first);
 }
 
 /* ---- life ---- */
@@ -507,8 +542,8 @@ void session_local_address(const struct session *session, char out[IO_ADDRESS_TE
 
 size_t session_memory(const struct session *session) {
     return sizeof *session + session->input.capacity + session_output_size(session) +
-           request_parser_memory(&session->parser) + transaction_memory(session) +
-           pubsub_memory(session);
+           request_parser_memory(&session->parser) + session->held_bytes +
+           transaction_memory(session) + pubsub_memory(session);
 }
 
 static void describe_flags(const struct session *session, struct buffer *out) {
@@ -546,13 +581,6 @@ static const struct request *executing_request(const struct session *session) {
 static size_t executing_size(const struct session *session) {
     const struct request *request = executing_request(session);
     return request ? request->size : 0;
-}
-
-static size_t word_bytes(const struct request *request) {
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < request->count; i++)
-        bytes += request->arguments[i].size;
-    return bytes;
 }
 
 /* Bytes of the words that are being read, executed or held. */

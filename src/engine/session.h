@@ -75,6 +75,7 @@ struct session {
     uint8_t protocol;     /* 2 or 3 */
     uint8_t class;        /* enum session_class, for output limits */
     bool has_ended;       /* its client sends nothing more, and may still read */
+    bool overflows;       /* it is to be closed: its output is over the limit, and thrown away */
     bool authenticated;   /* it gave a password, or none was asked for when it came */
     bool restricted;      /* there is something that it may not do (acl.h) */
     uint16_t listener;    /* which of the server's listeners it came by */
@@ -85,6 +86,7 @@ struct session {
     struct bytes unread;   /* the same, or in the inbox; only during a batch */
     struct request_parser parser;
     struct session_held *held; /* requests parsed and not run, oldest first (pause, blocking) */
+    size_t held_bytes;         /* of them, words and all */
 
     struct reply reply;
     struct reply *muted; /* while a command runs whose reply is not wanted: the real one */
@@ -105,7 +107,7 @@ struct session {
     const struct command *last_command; /* top level, as last looked up */
     const struct command *last_executed;
     uint64_t id;
-    int64_t created_ms, active_ms; /* monotonic */
+    int64_t created_ms, active_ms; /* monotonic; active: it sent, or took, something */
     uint64_t commands, bytes_in, bytes_out;
     char *name;         /* NULL: none */
     char *library_name; /* CLIENT SETINFO */
@@ -134,6 +136,7 @@ struct session {
  * again (waiting.h), and what came behind them. The words are copies. */
 struct session_held {
     struct session_held *next;
+    size_t bytes; /* of the request, and of this */
     struct request request;
     const struct command *command; /* when it waits for keys; then its arity and all that has been
                                     * looked at */
@@ -143,7 +146,7 @@ struct session_held {
 /* Takes the request's blobs. The socket's input is not looked at as long as something is held; the
  * poller is told when more comes (session_watch). */
 void session_hold(struct session *session, struct request *request);
-void session_drop_held(struct session_held *held);
+void session_drop_held(struct session *session, struct session_held *held);
 void session_drop_first_held(struct session *session);
 /* It holds requests that wait for a key or for the end of a pause, not just for their turn. */
 bool session_is_blocked(const struct session *session);

@@ -157,10 +157,7 @@ static bool gather(struct server *server, struct session *session) {
     char *into = request_parser_fill(&session->parser, &room);
     bool filling = into != NULL && session->input.size == session->input_position;
     bool own = !filling && session->input.size > session->input_position;
-    if (own) {
-        room = TURN_RECEIVE_SIZE;
-        into = buffer_reserve(&session->input, room);
-    } else if (!filling) {
+    if (!filling) {
         room = TURN_RECEIVE_SIZE;
         into = turn->inbox + turn->inbox_used;
     }
@@ -186,7 +183,7 @@ static bool gather(struct server *server, struct session *session) {
         return !over_input_limit(session);
     }
     if (own) {
-        session->input.size += (size_t)size;
+        buffer_append(&session->input, into, (size_t)size);
         session->unread = bytes_make(session->input.data + session->input_position,
                                      session->input.size - session->input_position);
         return !over_input_limit(session);

@@ -3,6 +3,7 @@
 
 #include "base/crc.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -139,6 +140,73 @@ static bool stretch_is_sound(struct replay *replay, const struct annotation *ann
     return crc64(0, stretch) == annotation->crc;
 }
 
+enum pass { PASS_WHOLE, PASS_CUT, PASS_BAD };
+
+/* "*3\r\n" or "$5\r\n": its number, which is passed. */
+static enum pass pass_head(struct bytes *rest, char kind, int64_t *number) {
+    enum { HEAD_SIZE_MAX = 32 };
+    if (rest->size > 0 && rest->data[0] != kind) return PASS_BAD;
+    size_t size = rest->size < HEAD_SIZE_MAX ? rest->size : HEAD_SIZE_MAX;
+    const char *end = size > 0 ? memchr(rest->data, '\n', size) : NULL;
+    if (!end) return size < HEAD_SIZE_MAX ? PASS_CUT : PASS_BAD;
+    size = (size_t)(end - rest->data) + 1;
+    if (size < 4 || end[-1] != '\r' ||
+        !number_parse_i64(bytes_make(rest->data + 1, size - 3), number) || *number < 0)
+        return PASS_BAD;
+    *rest = bytes_make(end + 1, rest->size - size);
+    return PASS_WHOLE;
+}
+
+static enum pass pass_command(struct bytes *rest) {
+    struct bytes at = *rest;
+    int64_t words, size;
+    enum pass pass = pass_head(&at, '*', &words);
+    for (int64_t i = 0; pass == PASS_WHOLE && i < words; i++) {
+        pass = pass_head(&at, '$', &size);
+        if (pass != PASS_WHOLE) break;
+        if ((uint64_t)size + 2 > at.size) return PASS_CUT;
+        if (memcmp(at.data + size, "\r\n", 2) != 0) return PASS_BAD;
+        at = bytes_make(at.data + size + 2, at.size - (size_t)size - 2);
+    }
+    if (pass == PASS_WHOLE) *rest = at;
+    return pass;
+}
+
+/* A stretch is not as it was announced. Has somebody who knows no announcements cut it behind a
+ * whole command, and written on? Then commands follow one another beyond its end, or to an
+ * announcement inside of it, or to the end of the file. What a crash leaves of a stretch breaks off
+ * or has something else in it, and damage leaves its end, and the line behind that, where they
+ * were. */
+static bool was_written_on(struct replay *replay, uint64_t announced, size_t line) {
+    enum { BEYOND_MAX = 16 << 20 };
+    for (;;) {
+        struct bytes rest = bytes_make(replay->input.data + replay->position + line,
+                                       replay->input.size - replay->position - line);
+        bool is_short = rest.size < announced;
+        const char *begin = rest.data, *end = begin + (is_short ? rest.size : announced);
+        enum pass pass = PASS_WHOLE;
+        while (rest.data < end && (pass = pass_command(&rest)) == PASS_WHOLE)
+            continue;
+        if (pass == PASS_WHOLE && rest.data > begin)
+            return is_short || rest.data > end || (rest.size > 0 && rest.data[0] == '*');
+        if (pass == PASS_BAD) return rest.data > begin && rest.data[0] == '#';
+        if (rest.size > announced + BEYOND_MAX || !read_more(replay)) return false;
+    }
+}
+
+/* The same in the middle of an announcement: its beginning, and then a command. How much of the
+ * line is before that; 0: it is not so. */
+static size_t beginning_of_damaged(struct replay *replay, size_t line) {
+    enum { SELECTION_SIZE_MAX = 64 };
+    while (replay->input.size - replay->position - line < SELECTION_SIZE_MAX && read_more(replay))
+        continue;
+    struct bytes rest = unread(replay);
+    const char *star = memrchr(rest.data, '*', line);
+    if (!star) return 0;
+    struct bytes command = bytes_make(star, (size_t)(rest.data + rest.size - star));
+    return pass_command(&command) == PASS_WHOLE ? (size_t)(star - rest.data) : 0;
+}
+
 /* What a crash leaves of a line may go on with zeros, up to the end of another line. */
 static bool is_text(struct bytes line) {
     for (size_t i = 0; i < line.size; i++)
@@ -154,15 +222,20 @@ static enum replay_result take_line(struct replay *replay, void *context) {
         if (rest.size < LINE_MAX_SIZE && read_more(replay)) return take_line(replay, context);
         return judge_end(replay, "a line without end", true);
     }
-    size_t size = (size_t)(end - rest.data) + 1;
+    size_t size = (size_t)(end - rest.data) + 1, beginning;
     struct annotation annotation;
     if (annotation_parse(bytes_make(rest.data, size), &annotation)) {
-        if (!stretch_is_sound(replay, &annotation, size))
+        if (stretch_is_sound(replay, &annotation, size)) {
+            replay->last = annotation;
+            replay->announced = true;
+            replay->stretch_begin = replay->offset;
+            replay->stretch_end = annotation.bytes ? replay->offset + size + annotation.bytes : 0;
+        } else if (!was_written_on(replay, annotation.bytes, size)) {
             return judge_end(replay, "a stretch that is not as it was announced", false);
-        replay->last = annotation;
-        replay->announced = true;
-        replay->stretch_begin = replay->offset;
-        replay->stretch_end = annotation.bytes ? replay->offset + size + annotation.bytes : 0;
+        }
+    } else if (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0 &&
+               (beginning = beginning_of_damaged(replay, size)) > 0) {
+        size = beginning;
     } else if (!is_text(bytes_make(rest.data, size)) ||
                (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0)) {
         return judge_end(replay, "a damaged announcement", false);

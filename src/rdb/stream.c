@@ -8,7 +8,9 @@
  *              consumers: count, (name, seen: 8 bytes, [3: active: 8 bytes],
  *                         pending: count, id of 16 bytes ...) ...) ...
  *
- * [2] is in the second version of the form and later, [3] in the third. */
+ * [2] is in the second version of the form and later, [3] in the third. Written is the second,
+ * which Redis 7.0 reads: a consumer that asked in vain has other times, and every group has such.
+ */
 #include "rdb/value_forms.h"
 #include "value/stream_group.h"
 
@@ -32,22 +34,6 @@ static void write_id_bytes(struct rdb_output *out, const struct stream_id *id) {
 static void write_id(struct rdb_output *out, const struct stream_id *id) {
     rdb_output_length(out, id->ms);
     rdb_output_length(out, id->seq);
-}
-
-static bool has_other_times(const struct stream_group *group) {
-    for (uint32_t i = 0; i < stream_consumer_count(group); i++) {
-        const struct stream_consumer *consumer = stream_consumer_at(group, i);
-        if (consumer->active_ms != consumer->seen_ms) return true;
-    }
-    return false;
-}
-
-/* The third form only where the second would lose something. */
-uint8_t rdb_stream_form(const struct object *object) {
-    const struct stream *stream = (const struct stream *)object;
-    for (uint32_t i = 0; i < stream_group_count(stream); i++)
-        if (has_other_times(stream_group_at(stream, i))) return RDB_STREAM_3;
-    return RDB_STREAM_2;
 }
 
 static void write_nodes(struct rdb_output *out, const struct stream *stream) {
@@ -83,7 +69,7 @@ static void write_pending(struct rdb_output *out, const struct stream_group *gro
     }
 }
 
-static void write_group(struct rdb_output *out, uint8_t form, const struct stream_group *group) {
+static void write_group(struct rdb_output *out, const struct stream_group *group) {
     rdb_output_string(out, stream_group_name(group));
     write_id(out, &group->last);
     rdb_output_length(out, (uint64_t)group->read);
@@ -93,12 +79,11 @@ static void write_group(struct rdb_output *out, uint8_t form, const struct strea
         const struct stream_consumer *consumer = stream_consumer_at(group, i);
         rdb_output_string(out, stream_consumer_name(consumer));
         rdb_output_u64(out, (uint64_t)consumer->seen_ms);
-        if (form == RDB_STREAM_3) rdb_output_u64(out, (uint64_t)consumer->active_ms);
         write_pending(out, group, consumer);
     }
 }
 
-void rdb_stream_write(struct rdb_output *out, uint8_t form, const struct object *object) {
+void rdb_stream_write(struct rdb_output *out, const struct object *object) {
     const struct stream *stream = (const struct stream *)object;
     write_nodes(out, stream);
     rdb_output_length(out, stream_length(stream));
@@ -108,7 +93,7 @@ void rdb_stream_write(struct rdb_output *out, uint8_t form, const struct object 
     rdb_output_length(out, stream->added);
     rdb_output_length(out, stream_group_count(stream));
     for (uint32_t i = 0; i < stream_group_count(stream); i++)
-        write_group(out, form, stream_group_at(stream, i));
+        write_group(out, stream_group_at(stream, i));
 }
 
 /* ---- reading ---- */

@@ -31,8 +31,8 @@ void rdb_set_write(struct rdb_output *out, uint8_t form, const struct object *ob
 bool rdb_set_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
                   struct object *object);
 
-uint8_t rdb_stream_form(const struct object *object);
-void rdb_stream_write(struct rdb_output *out, uint8_t form, const struct object *object);
+/* In the second form, which Redis 7.0 reads: when a consumer last got something is not in it. */
+void rdb_stream_write(struct rdb_output *out, const struct object *object);
 bool rdb_stream_read(struct rdb_input *in, struct rdb_reader *reader, uint8_t form,
                      struct object *object);
 

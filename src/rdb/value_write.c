@@ -9,7 +9,7 @@ static uint8_t object_form(const struct object *object) {
     case VALUE_SET: return rdb_set_form(object);
     case VALUE_HASH: return rdb_hash_form(object);
     case VALUE_SORTED_SET: return rdb_sorted_set_form(object);
-    case VALUE_STREAM: return rdb_stream_form(object);
+    case VALUE_STREAM: return RDB_STREAM_2;
     default: invariant_panic("No form for a value of type %u", object->type);
     }
 }
@@ -51,7 +51,7 @@ void rdb_value_write(struct rdb_output *out, uint8_t form, const struct entry *e
     case VALUE_SET: rdb_set_write(out, form, object); break;
     case VALUE_HASH: rdb_hash_write(out, form, object); break;
     case VALUE_SORTED_SET: rdb_sorted_set_write(out, form, object); break;
-    case VALUE_STREAM: rdb_stream_write(out, form, object); break;
+    case VALUE_STREAM: rdb_stream_write(out, object); break;
     default: invariant_panic("No form for a value of type %u", object->type);
     }
 }

@@ -572,6 +572,39 @@ def test_torn_tail_is_cut(start):
         redo_of(server).unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("added", [1, 500])
+@pytest.mark.parametrize("cut", [1, 9, 40, 100, 300, 1000, "in the announcement"])
+def test_what_redis_wrote_behind_a_torn_tail_stays(start, cut, added):
+    """It cuts the file behind the last whole command, knows nothing of announcements, and goes on."""
+    server = start(**{**ON, "appendfsync": "everysec"})
+    connection = server.connect()
+    connection.call_ok("SET", "first", 1)
+    time.sleep(0.1)
+    connection.send(b"".join(harness.encode("SET", f"key:{i}", i) for i in range(30)))
+    for _ in range(30):
+        connection.read()
+    time.sleep(1.2)
+    kill(server)
+    file = increment(server)
+    whole = file.read_bytes()
+    redo_of(server).unlink(missing_ok=True)
+    file.write_bytes(whole[: whole.rindex(b"#RS:") + 20] if isinstance(cut, str) else whole[:-cut])
+    theirs = again(start, server, command=harness.peer_command())
+    connection = theirs.connect()
+    for i in range(added):
+        connection.call_ok("SET", f"theirs:{i}", i)
+    expected = content(connection)
+    kill(theirs)
+    one = again(start, server)
+    assert content(one.connect()) == expected
+    one.connect().call_ok("SET", "ours", 1)
+    kill(one)
+    redo_of(server).unlink(missing_ok=True)
+    two = again(start, server)
+    assert two.connect().call("DEL", "ours") == 1
+    assert content(two.connect()) == expected
+
+
 def test_torn_tail_ends_the_start_when_told_so(start):
     server = small(start)
     file = increment(server)

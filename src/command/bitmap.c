@@ -159,10 +159,11 @@ static const struct operation {
     const char *name;
     enum bits_operation operation;
     uint32_t least; /* sources */
+    bool is_new;    /* of Redis 8.2 */
 } operations[] = {
-    {"AND", BITS_AND, 1},     {"OR", BITS_OR, 1},     {"XOR", BITS_XOR, 1},
-    {"NOT", BITS_NOT, 1},     {"DIFF", BITS_DIFF, 2}, {"DIFF1", BITS_DIFF1, 2},
-    {"ANDOR", BITS_ANDOR, 2}, {"ONE", BITS_ONE, 1},
+    {"AND", BITS_AND, 1, false},    {"OR", BITS_OR, 1, false},    {"XOR", BITS_XOR, 1, false},
+    {"NOT", BITS_NOT, 1, false},    {"DIFF", BITS_DIFF, 2, true}, {"DIFF1", BITS_DIFF1, 2, true},
+    {"ANDOR", BITS_ANDOR, 2, true}, {"ONE", BITS_ONE, 1, true},
 };
 
 static const struct operation *parse_operation(struct call *call) {
@@ -196,10 +197,17 @@ static bool read_sources(struct call *call, struct bytes *sources,
     return true;
 }
 
-static void store(struct call *call, struct blob *result) {
+/* Older servers do not know the operation: they get what it made. */
+static void effect_store(struct call *call, struct bytes result) {
+    struct bytes words[] = {result.size > 0 ? BYTES("SET") : BYTES("DEL"), call->argv[2], result};
+    call_effect(call, call->database, words, result.size > 0 ? 3 : 2);
+}
+
+static void store(struct call *call, const struct operation *operation, struct blob *result) {
     struct key key = call_key(call, 2);
     struct spot spot = call_locate_key(call, call->database, &key);
     size_t size = result->size;
+    bool changes = size > 0 || spot.entry;
     if (size > 0) {
         database_put_result(call->database, &key, &spot, blob_bytes(result));
         call_changed(call, call->database, key.name, NOTIFY_STRING, "set");
@@ -207,6 +215,7 @@ static void store(struct call *call, struct blob *result) {
         database_remove(call->database, &spot);
         call_changed(call, call->database, key.name, NOTIFY_GENERIC, "del");
     }
+    if (operation->is_new && changes) effect_store(call, blob_bytes(result));
     reply_integer(call->reply, (int64_t)size);
 }
 
@@ -221,7 +230,7 @@ void command_bitop(struct call *call) {
         struct blob *result = blob_make(size);
         result->size = size;
         bits_combine(operation->operation, sources, count, result->data, size);
-        store(call, result);
+        store(call, operation, result);
         blob_let_go(result);
     }
     memory_free(sources);

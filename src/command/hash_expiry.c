@@ -327,12 +327,14 @@ static void put_field(struct call *call, struct hash_edit *edit, const struct op
     hash_put(edit->hash, &edit->limits, &record);
 }
 
-/* HSETEX key [KEEPTTL | PXAT ms] FIELDS n field value ..., without its condition. */
+/* HSETEX key [KEEPTTL | PXAT ms] FIELDS n field value ..., without its condition; where no times
+ * are said nor kept HSET key field value ..., which older servers know. */
 static void effect_setex(struct call *call, const struct options *options, uint32_t first,
                          uint32_t count) {
     struct hash_words words;
+    bool has_times = options->keep || options->expires;
     hash_words_open(&words, (size_t)count * 2 + 1);
-    hash_words_add(&words, BYTES("HSETEX"));
+    hash_words_add(&words, has_times ? BYTES("HSETEX") : BYTES("HSET"));
     hash_words_add(&words, call->argv[1]);
     if (options->keep) hash_words_add(&words, BYTES("KEEPTTL"));
     if (options->expires) {
@@ -341,7 +343,7 @@ static void effect_setex(struct call *call, const struct options *options, uint3
         hash_words_add(&words, bytes_make(digits, number_format_i64(digits, options->when)));
     }
     words.fixed = 0;
-    for (uint32_t i = first - 2; i < first + 2 * count; i++)
+    for (uint32_t i = has_times ? first - 2 : first; i < first + 2 * count; i++)
         hash_words_add(&words, call->argv[i]);
     hash_words_say(call, &words);
 }

@@ -295,10 +295,13 @@ void command_xdel(struct call *call) {
 }
 
 /* Counts what one id's removal changed: XDELEX answers 1, 2 when a group needs it, -1. */
-static int64_t remove_one(struct stream *stream, const struct stream_id *id,
+static int64_t remove_one(struct call *call, struct stream_edit *edit, const struct stream_id *id,
                           enum stream_references references, uint64_t *changes) {
+    struct stream *stream = edit->stream;
     bool referenced = references == STREAM_REFERENCES_DELETED && stream_is_pending(stream, id);
+    if (referenced) stream_effect_forget(call, edit->key.name, stream, id);
     enum stream_removal removal = stream_remove(stream, id, references);
+    if (removal == STREAM_REMOVED) stream_effect_delete(call, edit->key.name, id);
     *changes += removal == STREAM_REMOVED || referenced;
     if (removal == STREAM_REFERENCED) return 2;
     return removal == STREAM_REMOVED ? 1 : -1;
@@ -316,7 +319,7 @@ void command_xdelex(struct call *call) {
         struct stream_id id;
         stream_id_parse(call->argv[ids.first + i], 0, &id);
         reply_integer(call->reply,
-                      edit.seen ? remove_one(edit.stream, &id, ids.references, &changes) : -1);
+                      edit.seen ? remove_one(call, &edit, &id, ids.references, &changes) : -1);
     }
     if (edit.seen) stream_edit_end(&edit);
     if (changes > 0) call_changed(call, call->database, edit.key.name, NOTIFY_STREAM, "xdel");

@@ -262,3 +262,19 @@ void stream_effect_ack(struct call *call, struct bytes key, struct bytes group,
                             bytes_make(text, stream_id_format(text, id))};
     call_effect(call, call->database, words, 4);
 }
+
+void stream_effect_forget(struct call *call, struct bytes key, const struct stream *stream,
+                          const struct stream_id *id) {
+    struct stream_pending pending;
+    for (uint32_t i = 0; i < stream_group_count(stream); i++) {
+        const struct stream_group *group = stream_group_at(stream, i);
+        if (stream_pending_find(group, id, &pending))
+            stream_effect_ack(call, key, stream_group_name(group), id);
+    }
+}
+
+void stream_effect_delete(struct call *call, struct bytes key, const struct stream_id *id) {
+    char text[STREAM_ID_TEXT_MAX];
+    struct bytes words[] = {BYTES("XDEL"), key, bytes_make(text, stream_id_format(text, id))};
+    call_effect(call, call->database, words, 3);
+}

@@ -72,5 +72,10 @@ void stream_effect_group_id(struct call *call, struct bytes key, const struct st
 /* XACK key group id */
 void stream_effect_ack(struct call *call, struct bytes key, struct bytes group,
                        const struct stream_id *id);
+/* The same for every group that waits for it, before it no longer does. */
+void stream_effect_forget(struct call *call, struct bytes key, const struct stream *stream,
+                          const struct stream_id *id);
+/* XDEL key id */
+void stream_effect_delete(struct call *call, struct bytes key, const struct stream_id *id);
 
 #endif

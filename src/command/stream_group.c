@@ -174,13 +174,19 @@ struct ack_result {
 };
 
 /* 1: acknowledged and deleted, 2: not deleted as another group needs it, -1: it was not pending. */
-static int64_t acknowledge_and_delete(struct stream *stream, struct bytes group_name,
+static int64_t acknowledge_and_delete(struct call *call, struct stream_edit *edit,
                                       const struct stream_id *id, enum stream_references references,
                                       struct ack_result *result) {
+    struct stream *stream = edit->stream;
+    struct bytes group_name = call->argv[2];
     struct stream_group *group = stream_group_open(stream, stream_group_find(stream, group_name));
     if (!stream_pending_remove(stream, group, id)) return -1;
     result->acknowledged = true;
+    stream_effect_ack(call, edit->key.name, group_name, id);
+    if (references == STREAM_REFERENCES_DELETED)
+        stream_effect_forget(call, edit->key.name, stream, id);
     enum stream_removal removal = stream_remove(stream, id, references);
+    if (removal == STREAM_REMOVED) stream_effect_delete(call, edit->key.name, id);
     result->deleted |= removal == STREAM_REMOVED;
     return removal == STREAM_REFERENCED ? 2 : 1;
 }
@@ -197,9 +203,9 @@ void command_xackdel(struct call *call) {
     for (uint32_t i = 0; i < ids.count; i++) {
         struct stream_id id;
         stream_id_parse(call->argv[ids.first + i], 0, &id);
-        reply_integer(call->reply, known ? acknowledge_and_delete(edit.stream, call->argv[2], &id,
-                                                                  ids.references, &result)
-                                         : -1);
+        reply_integer(call->reply,
+                      known ? acknowledge_and_delete(call, &edit, &id, ids.references, &result)
+                            : -1);
     }
     if (!known) return;
     stream_edit_end(&edit);

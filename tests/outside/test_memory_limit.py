@@ -216,6 +216,56 @@ def test_the_largest_clients_go_first(start):
     assert large.is_closed()
 
 
+@pytest.mark.parametrize("how", ["blocked", "paused"])
+def test_what_clients_hold_counts_towards_their_limit(start, how):
+    server = start(maxmemory_clients="10mb")
+    admin = server.connect()
+    if how == "paused":
+        admin.call_ok("CLIENT", "PAUSE", 100_000, "WRITE")
+    waiting = []
+    for _ in range(12):
+        waiting.append(server.connect())
+        large = b"v" * 2_000_000
+        try:
+            waiting[-1].send(encode("SET", "key", large) if how == "paused" else encode("BLPOP", large, 0))
+        except OSError:
+            pass  # it was evicted itself
+    assert wait_until(lambda: int(server.info("stats")["evicted_clients"]) >= 8)
+    assert int(server.info("memory")["mem_clients_normal"]) < 12 * MB
+    remains = [dict(word.split(b"=", 1) for word in line.split()) for line in admin.call("CLIENT", "LIST").split(b"\n") if line]
+    assert all(int(each[b"tot-mem"]) > int(each[b"argv-mem"]) for each in remains)
+    admin.call("CLIENT", "UNPAUSE")
+
+
+def test_the_first_use_of_a_feature_costs_no_memory_to_speak_of(server):
+    """A cache with a small limit would be thrown away for it."""
+    before = int(server.info("memory")["used_memory"])
+    for commands in [
+        [("SUBSCRIBE", "a")], [("SSUBSCRIBE", "a")], [("PSUBSCRIBE", "a*")], [("BLPOP", "a", "0.01")],
+        [("WATCH", "a"), ("MULTI",), ("SET", "a", "1"), ("EXEC",)], [("CLIENT", "TRACKING", "ON"), ("GET", "a")],
+        [("XADD", "b", "*", "a", "1")], [("SADD", "c", "a")], [("ZADD", "d", "1", "a")], [("HSET", "e", "a", "1")],
+    ]:  # fmt: skip
+        with server.connect(protocol=3) as connection:
+            for command in commands:
+                connection.call(*command)
+    assert int(server.info("memory")["used_memory"]) - before < 300_000
+
+
+def test_a_search_for_keys_that_may_go_lets_few_writes_in(server):
+    """Among many that may not; each that expires begins it anew."""
+    connection = server.connect()
+    fill(connection, 200_000)
+    connection.call_ok("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+    limit = counted_memory(connection) - 2 * MB
+    connection.call_ok("CONFIG", "SET", "maxmemory", limit)
+    accepted = 0
+    for i in range(300):
+        connection.call("EXPIRE", f"key:{i}", 1000)
+        accepted += sum(connection.call("SET", f"more:{i}:{j}", b"v" * 20_000) == b"OK" for j in range(5))
+    assert counted_memory(connection) < limit + 4 * MB
+    assert accepted < 150
+
+
 def test_the_limit_of_clients_may_be_a_share_of_maxmemory(start):
     server = start(maxmemory="100mb", maxmemory_clients="5%")
     connection = server.connect()

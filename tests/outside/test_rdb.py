@@ -3,6 +3,7 @@ starts on a file, when the file is broken, and when it ends."""
 
 import os
 import signal
+import time
 
 import harness
 import pytest
@@ -24,6 +25,26 @@ def test_our_file_loads_in_redis(start, compression):
     theirs = start(command=harness.peer_command(), dir=file.parent).connect()
     assert content(theirs) == expected
     assert theirs.call("DEBUG", "DIGEST") == seen
+
+
+def test_stream_that_is_asked_in_vain_loads_in_redis(start):
+    """A consumer was then seen at another time than it got something; Redis 7.0 knows one time of the two."""
+    ours = start(**LIMITS)
+    connection = ours.connect()
+    connection.call_ok("XGROUP", "CREATE", "stream", "group", "$", "MKSTREAM")
+    connection.call("XGROUP", "CREATECONSUMER", "stream", "group", "new")
+    connection.call("XREADGROUP", "GROUP", "group", "polls", "STREAMS", "stream", ">")
+    connection.call("XADD", "stream", "1-1", "a", "1")
+    connection.call("XREADGROUP", "GROUP", "group", "polls", "STREAMS", "stream", ">")
+    time.sleep(0.01)
+    connection.call("XREADGROUP", "GROUP", "group", "polls", "STREAMS", "stream", ">")
+    dump = connection.call("DUMP", "stream")
+    pending = connection.call("XPENDING", "stream", "group")
+    file = save_and_stop(ours, connection)
+    theirs = start(command=harness.peer_command(), dir=file.parent).connect()
+    assert theirs.call("XPENDING", "stream", "group") == pending
+    assert len(theirs.call("XINFO", "CONSUMERS", "stream", "group")) == 2
+    theirs.call_ok("RESTORE", "again", 0, dump)
 
 
 @pytest.mark.parametrize("limits", (LIMITS, {}))

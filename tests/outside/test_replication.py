@@ -152,6 +152,36 @@ def test_newer_commands_reach_an_older_replica(start):
     same(primary, replica)
     assert replica.connect().call("MGET", "a", "b", "c", "d") == [b"3", b"z", None, None]
     assert replica.connect().call("TTL", "a") > 900 and replica.connect().call("TTL", "b") > 900
+    for operation in ("DIFF", "DIFF1", "ANDOR", "ONE"):
+        assert connection.call("BITOP", operation, operation, "a", "b") == 1
+    connection.call_ok("SET", "empty", "x", "EX", 1000)
+    assert connection.call("BITOP", "ONE", "empty", "nothing") == 0
+    assert connection.call("HSETEX", "hash", "FIELDS", 2, "a", "1", "b", "2") == 1
+    assert connection.call("HSETEX", "hash", "FXX", "FIELDS", 1, "a", "3") == 1
+    same(primary, replica)
+
+
+def test_newer_commands_on_streams_reach_an_older_replica(start):
+    primary, replica = start(**FAST), start(command=harness.peer_command(), **FAST)
+    follow(replica, primary)
+    harness.wait_until(lambda: is_up(replica))
+    connection = primary.connect()
+    for i in range(1, 13):
+        connection.call("XADD", "stream", f"{i}-1", "a", "1")
+    for group in ("g", "h"):
+        connection.call_ok("XGROUP", "CREATE", "stream", group, 0)
+        connection.call("XREADGROUP", "GROUP", group, "consumer", "STREAMS", "stream", ">")
+    for number, policy in enumerate(("KEEPREF", "DELREF", "ACKED")):
+        ids = [f"{2 * number + 1}-1", f"{2 * number + 2}-1", "99-1"]
+        assert connection.call("XACKDEL", "stream", "g", policy, "IDS", 3, *ids)[2] == -1
+        ids = [f"{2 * number + 7}-1", f"{2 * number + 8}-1", "99-1"]
+        assert connection.call("XDELEX", "stream", policy, "IDS", 3, *ids)[2] == -1
+    connection.call("XDEL", "stream", "10-1")
+    assert connection.call("XDELEX", "stream", "DELREF", "IDS", 1, "10-1") == [-1]
+    same(primary, replica)
+    for group in ("g", "h"):
+        of = [each.connect().call("XPENDING", "stream", group, "-", "+", 100) for each in (primary, replica)]
+        assert [entry[:2] + entry[3:] for entry in of[0]] == [entry[:2] + entry[3:] for entry in of[1]]
 
 
 def test_role_swap(pair):

@@ -725,3 +725,58 @@ def test_connections_at_once_are_accepted_in_portions(start, limit):
     assert all(each.recv(7) == b"+PONG\r\n" for each in many)
     for each in many:
         each.close()
+
+
+# Output limits
+
+
+def peak_of(server):
+    """Bytes that it had resident at most."""
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1)) * 1024
+
+
+LARGE_OUTPUT = {
+    "one command": [("MGET", *["large"] * 300)],
+    "a transaction": [("MULTI",), *[("GET", "large")] * 300, ("EXEC",)],
+    "a script": [("EVAL", "local all = {} for i = 1, 300 do all[i] = redis.call('get', 'large') end return all", "0")],
+}
+
+
+@pytest.mark.parametrize("commands", LARGE_OUTPUT.values(), ids=LARGE_OUTPUT.keys())
+def test_output_over_the_hard_limit_is_not_kept(start, commands):
+    server = start(client_output_buffer_limit="normal 5mb 0 0")
+    admin = server.connect()
+    admin.call_ok("SET", "large", b"v" * 1_000_000)
+    before = peak_of(server)
+    connection = server.connect()
+    connection.send(b"".join(harness.encode(*command) for command in commands) + harness.encode("SET", "behind", "1"))
+    assert harness.wait_until(lambda: server.info("stats")["client_output_buffer_limit_disconnections"] == "1")
+    assert connection.is_closed()
+    is_script = commands[0][0] == "EVAL"  # Lua has each of them, as one text
+    assert peak_of(server) - before < (330_000_000 if is_script else 30_000_000)
+    assert admin.call("EXISTS", "behind") == 0
+    assert "closed for overcoming of output buffer limits" in server.log()
+
+
+def test_messages_over_the_hard_limit_are_not_kept(start):
+    server = start(client_output_buffer_limit="pubsub 5mb 0 0")
+    subscriber, admin = server.connect(), server.connect()
+    subscriber.call("SUBSCRIBE", "channel")
+    before = peak_of(server)
+    admin.call("EVAL", "for i = 1, 100 do redis.call('publish', 'channel', ARGV[1]) end", "0", b"v" * 1_000_000)
+    assert harness.wait_until(lambda: server.info("stats")["client_output_buffer_limit_disconnections"] == "1")
+    assert peak_of(server) - before < 30_000_000
+    assert subscriber.is_closed()
+
+
+def test_who_reads_a_long_reply_is_not_idle(start):
+    server = start(timeout=1)
+    server.connect().call_ok("SET", "large", b"v" * 60_000_000)
+    reader = server.connect()
+    reader.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    reader.command("GET", "large")
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        assert reader.socket.recv(65536), "it was closed"
+        time.sleep(0.006)

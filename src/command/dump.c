@@ -15,7 +15,7 @@ enum { FOOTER = 10, VERSION_MAX = 12 };
 
 void command_dump(struct call *call) {
     struct server *server = call->server;
-    const struct entry *entry = call_read_untouched(call, 1);
+    const struct entry *entry = call_read(call, 1);
     struct rdb_output out;
     if (!entry) {
         reply_null(call->reply);

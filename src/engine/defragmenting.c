@@ -7,12 +7,16 @@
 
 enum { MOVED_SHARE = 64 }; /* of the keys; a round that moved less has found little */
 
+static uint64_t holes_of(const struct report_memory *memory) {
+    return memory->active > memory->used ? memory->active - memory->used : 0;
+}
+
 /* The share of time that the holes are worth; 0: none. */
-static uint32_t effort_wanted(const struct server *server) {
+static uint32_t effort_wanted(const struct server *server, const struct report_memory *memory) {
     const struct config *config = server->config;
-    struct report_memory memory = report_memory(server);
-    if (memory.active <= memory.used || memory.used == 0) return 0;
-    uint64_t bytes = memory.active - memory.used, percent = bytes * 100 / memory.used;
+    uint64_t bytes = holes_of(memory);
+    if (bytes == 0 || memory->used == 0) return 0;
+    uint64_t percent = bytes * 100 / memory->used;
     uint64_t lower = (uint64_t)config->active_defrag_threshold_lower;
     uint64_t upper = (uint64_t)config->active_defrag_threshold_upper;
     uint32_t least = (uint32_t)config->active_defrag_cycle_min;
@@ -43,8 +47,11 @@ void defragmenting_check(struct server *server) {
         if (defragmenting_runs(own)) end(server);
         return;
     }
-    if (!defragmenting_runs(own) && server->monotonic_us < own->rest_until_us) return;
-    uint32_t effort = effort_wanted(server);
+    struct report_memory memory = report_memory(server);
+    bool rests =
+        server->monotonic_us < own->rest_until_us && holes_of(&memory) * 2 / 3 <= own->holes;
+    if (!defragmenting_runs(own) && rests) return;
+    uint32_t effort = effort_wanted(server, &memory);
     if (!defragmenting_runs(own) && effort > 0)
         begin(server, effort);
     else if (effort > 0)
@@ -55,8 +62,11 @@ static void end_round(struct server *server) {
     struct defragmenting *own = &server->defragmenting;
     uint64_t moved = own->counts.moved - own->moved_before;
     end(server);
-    if (moved < keyspace_count(&server->keyspace) / MOVED_SHARE)
+    if (moved < keyspace_count(&server->keyspace) / MOVED_SHARE) {
+        struct report_memory memory = report_memory(server);
         own->rest_until_us = server->monotonic_us + DEFRAGMENTING_REST_S * INT64_C(1000000);
+        own->holes = holes_of(&memory);
+    }
     defragmenting_check(server);
 }
 

@@ -8,7 +8,7 @@
  *
  * Looked at once a second, and at the end of each round; a round that was begun goes on to its end.
  * Below active-defrag-ignore-bytes nothing is begun, nor soon again after a round that found little
- * to move: the rest of the holes is not ours to close. */
+ * to move, unless there are half as many holes more by then: what was left is not ours to close. */
 #ifndef REDSTART_ENGINE_DEFRAGMENTING_H
 #define REDSTART_ENGINE_DEFRAGMENTING_H
 
@@ -29,6 +29,7 @@ struct defragmenting {
     uint64_t moved_before;            /* when the round began */
     int64_t due_us;                   /* of the next step; monotonic */
     int64_t rest_until_us;            /* no new round before */
+    uint64_t holes;                   /* bytes, when the rest began */
     int64_t running_since_us, ran_us; /* this time, and all times before */
 };
 

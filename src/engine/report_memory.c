@@ -51,21 +51,24 @@ static size_t sum_of_parts(const struct server *server) {
            server->journal.pending.capacity;
 }
 
-/* What the slabs of the engine's own tables have reserved and hold nothing in: a slab's first block
- * reserves a chunk, of which no page is resident before it is used. */
-static size_t engine_unused(const struct server *server) {
+/* Of the slabs of the engine's own tables. */
+static size_t of_engine_slabs(const struct server *server,
+                              size_t (*bytes_of)(const struct slab *)) {
     const struct pubsub *pubsub = &server->pubsub;
-    size_t bytes = slab_unused(&pubsub->slab);
+    size_t bytes = bytes_of(&pubsub->slab);
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
-        bytes += slab_unused(&pubsub->topics[kind].slab);
-    return bytes + slab_unused(&server->watching.keys.slab) +
-           slab_unused(&server->waiting.keys.slab) + slab_unused(&server->tracking.keys.slab);
+        bytes += bytes_of(&pubsub->topics[kind].slab);
+    return bytes + bytes_of(&server->watching.keys.slab) + bytes_of(&server->waiting.keys.slab) +
+           bytes_of(&server->tracking.keys.slab);
 }
 
+/* A slab's first block reserves a chunk, of which no page is resident before it is used: that is
+ * not used memory. */
 size_t server_used_memory(const struct server *server) {
     if (unlikely(!server->meter.given)) return sum_of_parts(server);
     int64_t balance = memory_meter_balance(&server->meter) + server->io->worker_balance;
-    return (size_t)balance - keyspace_unused(&server->keyspace) - engine_unused(server);
+    return (size_t)balance - keyspace_unused(&server->keyspace) -
+           of_engine_slabs(server, slab_unused);
 }
 
 void server_note_memory(struct server *server) {
@@ -75,7 +78,7 @@ void server_note_memory(struct server *server) {
 
 /* What slabs gave back to the system though to the allocator it is part of their chunks. */
 static size_t discarded(const struct server *server) {
-    size_t bytes = 0;
+    size_t bytes = of_engine_slabs(server, slab_discarded);
     for (uint32_t i = 0; i < server->keyspace.database_count; i++)
         bytes += slab_discarded(&server->keyspace.databases[i].store->slab);
     return bytes;

@@ -375,13 +375,13 @@ void slab_free(struct slab *slab, slab_handle handle) {
  */
 
 /* Does it pay to empty this page? Only as long as more than one page in 64 of the class could be
- * spared. */
+ * spared. Pages may all be as full as each other: the average is rounded up. */
 static bool is_worth_emptying(const struct slab_state *s, const struct slab_page *page) {
     enum { SHARE = 64 };
     size_t capacity = PAGE_UNITS / class_units[page->class];
     size_t pages = s->class_pages[page->class], used = s->class_blocks[page->class];
     size_t room = pages * capacity - used;
-    return page->state == PAGE_LISTED && page->used * pages <= used &&
+    return page->state == PAGE_LISTED && page->used * pages < used + pages &&
            room >= capacity + pages / SHARE * capacity;
 }
 

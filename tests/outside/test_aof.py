@@ -573,7 +573,7 @@ def test_torn_tail_is_cut(start):
 
 
 @pytest.mark.parametrize("added", [1, 500])
-@pytest.mark.parametrize("cut", [1, 9, 40, 100, 300, 1000, "in the announcement"])
+@pytest.mark.parametrize("cut", [1, 40, 300, "in the announcement"])
 def test_what_redis_wrote_behind_a_torn_tail_stays(start, cut, added):
     """It cuts the file behind the last whole command, knows nothing of announcements, and goes on."""
     server = start(**{**ON, "appendfsync": "everysec"})
@@ -583,7 +583,7 @@ def test_what_redis_wrote_behind_a_torn_tail_stays(start, cut, added):
     connection.send(b"".join(harness.encode("SET", f"key:{i}", i) for i in range(30)))
     for _ in range(30):
         connection.read()
-    time.sleep(1.2)
+    time.sleep(0.3)
     kill(server)
     file = increment(server)
     whole = file.read_bytes()

@@ -42,6 +42,18 @@ def worn(start):
     return server, connection, wear(connection)
 
 
+def test_pages_that_are_all_as_full_are_moved_together(start):
+    options = {"active-defrag-ignore-bytes": "1", "active-defrag-threshold-lower": "1", "active-defrag-cycle-min": "50"}
+    server = start(**options)
+    connection = server.connect()
+    if server.info()["mem_allocator"] == "libc":
+        pytest.skip("this build's allocator does not say how full its pages are")
+    pipeline(connection, [("SET", f"key:{n}", "v" * 400) for n in range(MANY)])
+    pipeline(connection, [("DEL", f"key:{n}") for n in range(MANY) if n % 7])
+    connection.call_ok("CONFIG", "SET", "activedefrag", "yes")
+    assert wait_until(lambda: int(server.info()["active_defrag_hits"]) > MANY / 7 * 0.7)
+
+
 def test_memory_is_moved_together(worn):
     server, connection, left = worn
     before = server.info()

@@ -195,7 +195,8 @@ static bool was_written_on(struct replay *replay, uint64_t announced, size_t lin
 }
 
 /* The same in the middle of an announcement: its beginning, and then a command. How much of the
- * line is before that; 0: it is not so. */
+ * line is before that; 0: it is not so. Reads more: what was taken of the input is no longer valid.
+ */
 static size_t beginning_of_damaged(struct replay *replay, size_t line) {
     enum { SELECTION_SIZE_MAX = 64 };
     while (replay->input.size - replay->position - line < SELECTION_SIZE_MAX && read_more(replay))
@@ -222,7 +223,7 @@ static enum replay_result take_line(struct replay *replay, void *context) {
         if (rest.size < LINE_MAX_SIZE && read_more(replay)) return take_line(replay, context);
         return judge_end(replay, "a line without end", true);
     }
-    size_t size = (size_t)(end - rest.data) + 1, beginning;
+    size_t size = (size_t)(end - rest.data) + 1;
     struct annotation annotation;
     if (annotation_parse(bytes_make(rest.data, size), &annotation)) {
         if (stretch_is_sound(replay, &annotation, size)) {
@@ -233,11 +234,10 @@ static enum replay_result take_line(struct replay *replay, void *context) {
         } else if (!was_written_on(replay, annotation.bytes, size)) {
             return judge_end(replay, "a stretch that is not as it was announced", false);
         }
-    } else if (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0 &&
-               (beginning = beginning_of_damaged(replay, size)) > 0) {
-        size = beginning;
-    } else if (!is_text(bytes_make(rest.data, size)) ||
-               (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0)) {
+    } else if (size >= 4 && memcmp(rest.data, "#RS:", 4) == 0) {
+        size = beginning_of_damaged(replay, size);
+        if (size == 0) return judge_end(replay, "a damaged announcement", false);
+    } else if (!is_text(bytes_make(rest.data, size))) {
         return judge_end(replay, "a damaged announcement", false);
     }
     if (replay->see_line)

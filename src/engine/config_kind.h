@@ -33,7 +33,7 @@ struct config_kind {
     const char *description; /* "yes or no" */
     size_t size;
     size_t words_min, words_max; /* in a file */
-    bool splits;                 /* a single word is split at blanks */
+    bool splits;                 /* a single word is split at blanks; in a file like a line */
     bool quoted;                 /* written between double quotes */
     enum config_base base;
     /* Read words into *value, which holds the base (zeroed, or a copy of the present value) and is

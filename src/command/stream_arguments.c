@@ -266,6 +266,7 @@ void stream_effect_ack(struct call *call, struct bytes key, struct bytes group,
 void stream_effect_forget(struct call *call, struct bytes key, const struct stream *stream,
                           const struct stream_id *id) {
     struct stream_pending pending;
+    if (!stream_wants_effects(call)) return;
     for (uint32_t i = 0; i < stream_group_count(stream); i++) {
         const struct stream_group *group = stream_group_at(stream, i);
         if (stream_pending_find(group, id, &pending))

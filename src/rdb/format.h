@@ -10,7 +10,6 @@
 enum {
     RDB_VERSION_MAX = 12, /* that we read */
     RDB_VERSION_MIN = 10, /* that we write: Redis 7.0 and later load it */
-    RDB_VERSION_SETS = 11,
     RDB_VERSION_FIELD_EXPIRY = 12,
     RDB_MAGIC_SIZE = 9, /* "REDIS0011" */
 };

@@ -14,10 +14,9 @@ static uint8_t object_form(const struct object *object) {
     }
 }
 
-/* The least version that knows a form. */
+/* The least version that knows a form; of those of version 11 none is written. */
 static uint32_t form_version(uint8_t form) {
-    if (form >= RDB_HASH_EXPIRING_OLD) return RDB_VERSION_FIELD_EXPIRY;
-    return form >= RDB_SET_LISTPACK ? RDB_VERSION_SETS : RDB_VERSION_MIN;
+    return form >= RDB_HASH_EXPIRING_OLD ? RDB_VERSION_FIELD_EXPIRY : RDB_VERSION_MIN;
 }
 
 uint8_t rdb_value_form(struct rdb_output *out, const struct entry *entry,

@@ -110,6 +110,8 @@ struct spot call_locate(struct call *call, uint32_t index);
 bool call_locate_type(struct call *call, uint32_t index, enum value_type type, struct spot *spot);
 /* The same for any database and any name. */
 struct spot call_locate_key(struct call *call, struct database *db, const struct key *key);
+/* An entry that was found by database_find_private has been used: it was changed. */
+void call_used_to_change(struct call *call, const struct entry *entry);
 
 /* Find a collection for reading: false after a WRONGTYPE reply; *object is NULL when absent, else
  * it is in `room` or the keyspace's own, valid until the keyspace is changed. */

@@ -33,6 +33,16 @@ const struct entry *database_find(const struct database *db, const struct key *k
     return element == 0 ? NULL : store_entry(db->store, element);
 }
 
+struct entry *database_find_private(struct database *db, const struct key *key, bool *absent) {
+    const struct store *store = db->store;
+    struct match match = {store, key->name};
+    struct table_place place;
+    table_element element = table_find(&store->table, key->hash, matches, &match, &place);
+    *absent = element == 0;
+    if (element == 0 || !table_may_change(&store->table, &place)) return NULL;
+    return store_entry(store, element);
+}
+
 /* While a view is open, segments are copied when they are written, and the old ones go with it:
  * then nothing is kept. */
 static inline bool is_last(const struct store *store, const struct key *key) {
@@ -233,16 +243,37 @@ static char *value_part(struct entry *entry) {
 
 /* ---- strings ---- */
 
+static inline unsigned integer_size(int64_t value) {
+    return value == (int8_t)value    ? 1
+           : value == (int16_t)value ? 2
+           : value == (int32_t)value ? 4
+                                     : 8;
+}
+
+/* Each size by itself: a copy of so few bytes whose number is not known costs more than all else. */
+static inline void write_integer(char *at, int64_t value, unsigned size) {
+    switch (size) {
+    case 1: memcpy(at, &value, 1); return;
+    case 2: memcpy(at, &value, 2); return;
+    case 4: memcpy(at, &value, 4); return;
+    default: memcpy(at, &value, 8); return;
+    }
+}
+
 void database_put_integer(struct database *db, const struct key *key, struct spot *spot,
                           int64_t value, int64_t expiry) {
-    size_t size = value == (int8_t)value    ? 1
-                  : value == (int16_t)value ? 2
-                  : value == (int32_t)value ? 4
-                                            : 8;
+    unsigned size = integer_size(value);
     struct shape shape = {VALUE_STRING, ENTRY_INTEGER, size, expiry, 0};
     struct entry *entry = shape_entry(db, key, spot, &shape, NULL);
-    memcpy(value_part(entry), &value, size);
+    write_integer(value_part(entry), value, size);
     finish_entry(db, spot);
+}
+
+bool database_change_integer(struct entry *entry, int64_t value) {
+    unsigned size = integer_size(value);
+    if (size != entry->value_size) return false;
+    write_integer(value_part(entry), value, size);
+    return true;
 }
 
 static void put_pointer(struct database *db, const struct key *key, struct spot *spot,

@@ -67,6 +67,9 @@ static inline size_t database_count(const struct database *db) {
 const struct entry *database_find(const struct database *db, const struct key *key);
 /* The same, for changing it. Changes nothing yet. */
 struct spot database_locate(struct database *db, const struct key *key);
+/* The same for what may only be changed where it stands: NULL also when a view can see the entry;
+ * *absent says whether there is none. */
+struct entry *database_find_private(struct database *db, const struct key *key, bool *absent);
 
 /* Batch prefetch in four steps, each for the whole batch (see struct/table.h): the directory, the
  * bucket, the entry that the key's tag points to (NULL when there is none in its home bucket; it
@@ -133,6 +136,9 @@ void database_put_result(struct database *db, const struct key *key, struct spot
                          struct bytes value);
 void database_put_integer(struct database *db, const struct key *key, struct spot *spot,
                           int64_t value, int64_t expiry);
+/* Another number in an entry that is ENTRY_INTEGER and private; false, and nothing changed, when
+ * that takes more or fewer bytes than the one it has. */
+bool database_change_integer(struct entry *entry, int64_t value);
 /* Takes the caller's hold on the blob. Small ones are copied into the entry and let go. */
 void database_put_blob(struct database *db, const struct key *key, struct spot *spot,
                        struct blob *blob, int64_t expiry);

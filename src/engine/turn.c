@@ -549,6 +549,7 @@ void turn_batches(struct server *server) {
         } else {
             if (turn->item_count > 1) prefetch(server);
             execute(server);
+            record_memos_clear(&server->keyspace.memos);
         }
         if (unlikely(server->tracking.has_changes)) tracking_broadcast(server);
         commit(server);

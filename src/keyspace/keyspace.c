@@ -11,7 +11,7 @@ void keyspace_init(struct keyspace *keyspace, uint32_t databases,
     memcpy(&keyspace->use.random, secret->bytes, sizeof keyspace->use.random);
     keyspace->use.random |= 1; /* xorshift must not begin with 0 */
     epochs_init(&keyspace->epochs);
-    keyspace->world = (struct record_world){&keyspace->epochs, &keyspace->secret};
+    keyspace->world = (struct record_world){&keyspace->epochs, &keyspace->secret, &keyspace->memos};
     keyspace->databases = memory_alloc_zeroed(databases, sizeof *keyspace->databases);
     for (uint32_t i = 0; i < databases; i++)
         keyspace->databases[i] = (struct database){store_open(keyspace), i};
@@ -41,6 +41,7 @@ static void release_store(void *owner, uint64_t node) {
 
 static void retire_store(struct keyspace *keyspace, struct store *store) {
     size_t size = store_footprint(store);
+    record_memos_clear(&keyspace->memos);
     epochs_retire(&keyspace->epochs, release_store, keyspace, (uint64_t)(uintptr_t)store, size);
 }
 

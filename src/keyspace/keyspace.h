@@ -18,7 +18,8 @@ struct keyspace {
     struct use_policy use; /* what new and touched entries get */
     struct epochs epochs;
     struct hash_secret secret;
-    struct record_world world;               /* the two, for collections */
+    struct record_world world;               /* the two, and memos, for collections */
+    struct record_memos memos;               /* of the batch at hand */
     struct buffer benches[KEYSPACE_BENCHES]; /* where edits of small collections happen */
     uint32_t benches_used;                   /* a bit for each */
     uint32_t age_database;                   /* where keyspace_age goes on */

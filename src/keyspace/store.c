@@ -61,6 +61,7 @@ static void release_value(const struct keyspace *keyspace, enum entry_encoding e
     bool is_blob = encoding == ENTRY_BLOB;
     size_t size = is_blob ? ((struct blob *)value)->capacity : object_bytes(value);
     void (*free_it)(void *) = is_blob ? let_go : object_free;
+    if (!is_blob) record_memos_clear(keyspace->world.memos);
     if (size >= KEYSPACE_LARGE_MIN && keyspace->dispose)
         keyspace->dispose(keyspace->dispose_context, free_it, value, size);
     else

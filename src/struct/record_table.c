@@ -29,21 +29,44 @@ void record_table_prefetch_chunk(const struct record_table *table, uint64_t hash
     memory_prefetch(chunk + LINE);
 }
 
+static inline struct record_place prefetch_place(const struct record_chunk *chunk, uint64_t hash) {
+    struct record_place place = chunk_candidate(chunk, record_tag(hash));
+    memory_prefetch(place.at);
+    memory_prefetch(place.at + LINE / 2);
+    return place;
+}
+
 void record_table_prefetch_record(const struct record_table *table, uint64_t hash) {
+    if (table->root != 0) prefetch_place(record_chunk_of(table->root, hash), hash);
+}
+
+void record_table_prefetch_lookup(const struct record_table *table,
+                                  const struct record_world *world, const char *text,
+                                  uint64_t hash) {
     if (table->root == 0) return;
-    const struct record_chunk *chunk = record_chunk_of(table->root, hash);
-    const uint8_t *at = chunk_candidate(chunk, record_tag(hash));
-    memory_prefetch(at);
-    memory_prefetch(at + LINE / 2);
+    struct record_chunk *chunk = record_chunk_of(table->root, hash);
+    struct record_place place = prefetch_place(chunk, hash);
+    if (world->memos != NULL && place.index < chunk->count)
+        memo_add(world->memos, table, text, chunk, place);
+}
+
+/* The key's place, if it is there; and the chunk that it belongs to, with its hash unless it is
+ * there. The table is not empty. */
+static inline bool look_up(const struct record_table *table, const struct record_world *world,
+                           const struct item *key, uint64_t *hash, struct record_chunk **chunk,
+                           struct record_place *place) {
+    if (memo_find(table, world, key, chunk, place)) return true;
+    *hash = record_hash(world, key);
+    *chunk = record_chunk_of(table->root, *hash);
+    return chunk_find(*chunk, record_tag(*hash), key, place);
 }
 
 bool record_table_find(const struct record_table *table, const struct record_world *world,
                        const struct item *key, struct record *out) {
-    if (table->root == 0) return false;
-    uint64_t hash = record_hash(world, key);
-    const struct record_chunk *chunk = record_chunk_of(table->root, hash);
+    uint64_t hash;
+    struct record_chunk *chunk;
     struct record_place place;
-    if (!chunk_find(chunk, record_tag(hash), key, &place)) return false;
+    if (table->root == 0 || !look_up(table, world, key, &hash, &chunk, &place)) return false;
     record_read(place.at, chunk->slots[place.index].size, out);
     return true;
 }
@@ -94,7 +117,7 @@ static bool exchange(struct record_table *table, const struct record_world *worl
     struct record_place place = chunk_place(path->chunk, index);
     struct record_block *block = record_block_at(place.at);
     int64_t old = record_expiry_at(place.at);
-    chunk_exchange(path->chunk, place, bytes->bytes, bytes->size);
+    chunk_exchange(world, path->chunk, place, bytes->bytes, bytes->size);
     count_expiry(table, old, expiry);
     if (old != expiry) forget_expiry(path->chunk, old);
     note_expiry(table, path, expiry);
@@ -127,19 +150,17 @@ static bool append_simply(struct record_table *table, const struct record_world 
     return true;
 }
 
-/* The same, whether it is there or not. */
-static bool put_simply(struct record_table *table, const struct record_world *world, uint64_t hash,
-                       const struct item *key, const struct record_bytes *bytes, bool *is_new) {
-    struct record_chunk *chunk = record_chunk_of(table->root, hash);
-    struct record_place place;
-    *is_new = !chunk_find(chunk, record_tag(hash), key, &place);
-    if (*is_new) return append_simply(table, world, chunk, hash, bytes);
+/* The same, whether it is there or not: `found` where look_up says. */
+static bool put_simply(struct record_table *table, const struct record_world *world, bool found,
+                       uint64_t hash, struct record_chunk *chunk, struct record_place place,
+                       const struct record_bytes *bytes) {
+    if (!found) return append_simply(table, world, chunk, hash, bytes);
     size_t used = chunk->used + bytes->size - chunk->slots[place.index].size;
     if (epoch_shared(world->epochs, chunk->born) ||
         chunk_need(chunk->count, used) > chunk_size(chunk) ||
         record_expiry_at(place.at) != RECORD_NO_EXPIRY || record_block_at(place.at) != NULL)
         return false;
-    chunk_exchange(chunk, place, bytes->bytes, bytes->size);
+    chunk_exchange(world, chunk, place, bytes->bytes, bytes->size);
     return true;
 }
 
@@ -168,28 +189,38 @@ static bool put(struct record_table *table, const struct record_world *world, ui
 
 bool record_table_put(struct record_table *table, const struct record_world *world,
                       const struct record *record) {
-    uint64_t hash = record_hash(world, &record->key);
     struct record_bytes bytes;
-    bool is_new;
     record_write(table, world, record, &bytes);
-    if (likely(table->root != 0 && record->expiry == RECORD_NO_EXPIRY) &&
-        put_simply(table, world, hash, &record->key, &bytes, &is_new))
-        return is_new;
+    if (unlikely(table->root == 0))
+        return put(table, world, record_hash(world, &record->key), record, &bytes);
+    uint64_t hash;
+    struct record_chunk *chunk;
+    struct record_place place;
+    bool found = look_up(table, world, &record->key, &hash, &chunk, &place);
+    if (likely(record->expiry == RECORD_NO_EXPIRY) &&
+        put_simply(table, world, found, hash, chunk, place, &bytes))
+        return !found;
+    if (found) hash = record_hash(world, &record->key);
     return put(table, world, hash, record, &bytes);
 }
 
 bool record_table_add(struct record_table *table, const struct record_world *world,
                       const struct record *record, struct record *present) {
-    uint64_t hash = record_hash(world, &record->key);
-    struct record_chunk *chunk = table->root != 0 ? record_chunk_of(table->root, hash) : NULL;
-    struct record_place place;
     struct record_bytes bytes;
-    if (chunk && chunk_find(chunk, record_tag(hash), &record->key, &place)) {
+    if (unlikely(table->root == 0)) {
+        record_write(table, world, record, &bytes);
+        put(table, world, record_hash(world, &record->key), record, &bytes);
+        return true;
+    }
+    uint64_t hash;
+    struct record_chunk *chunk;
+    struct record_place place;
+    if (look_up(table, world, &record->key, &hash, &chunk, &place)) {
         record_read(place.at, chunk->slots[place.index].size, present);
         return false;
     }
     record_write(table, world, record, &bytes);
-    if (unlikely(!chunk || record->expiry != RECORD_NO_EXPIRY) ||
+    if (unlikely(record->expiry != RECORD_NO_EXPIRY) ||
         !append_simply(table, world, chunk, hash, &bytes))
         put(table, world, hash, record, &bytes);
     return true;
@@ -200,21 +231,20 @@ bool record_table_add(struct record_table *table, const struct record_world *wor
 
 bool record_table_remove(struct record_table *table, const struct record_world *world,
                          const struct item *key) {
-    if (table->root == 0) return false;
-    uint64_t hash = record_hash(world, key);
-    const struct record_chunk *seen = record_chunk_of(table->root, hash);
+    uint64_t hash;
+    struct record_chunk *seen;
     struct record_place place;
-    if (!chunk_find(seen, record_tag(hash), key, &place)) return false;
+    if (table->root == 0 || !look_up(table, world, key, &hash, &seen, &place)) return false;
 
     struct record_path path;
-    path_find(table, world, hash, &path);
+    path_find(table, world, record_hash(world, key), &path);
     if (epoch_shared(world->epochs, path.chunk->born)) {
         path_set(table, &path, chunk_remake(table, world, path.chunk, 0));
         place = chunk_place(path.chunk, place.index);
     }
     struct record_block *block = record_block_at(place.at);
     int64_t expiry = record_expiry_at(place.at);
-    chunk_remove(path.chunk, place);
+    chunk_remove(world, path.chunk, place);
     if (block != NULL) record_block_drop(table, world, block);
     table->count--;
     count_expiry(table, expiry, RECORD_NO_EXPIRY);

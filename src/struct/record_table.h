@@ -52,14 +52,36 @@ struct record_table {
     uint64_t expiring;    /* records with a time */
 };
 
+/* What a batch's prefetch saw, so that the lookup that follows need not go the same way again: it
+ * is known by the address of the key's text in the request, compares the key with the record, and
+ * goes the whole way when they differ. A record that moves is forgotten; what frees a table's
+ * chunks without a record_world has to see that the memos are cleared (record_table_release).
+ * Belongs to one thread. */
+enum { RECORD_MEMOS_MAX = 128, RECORD_MEMO_FILTER = 2048 };
+struct record_memo {
+    const char *text; /* never NULL */
+    const struct record_table *table;
+    struct record_chunk *chunk; /* NULL: its records have moved since */
+    uint16_t index, offset; /* of a record with the key's tag: its slot, and bytes from the chunk's
+                             * beginning */
+};
+struct record_memos {
+    uint32_t count;
+    uint32_t next;                            /* lookups come in the order of the prefetch */
+    uint64_t filter[RECORD_MEMO_FILTER / 64]; /* a bit for each chunk, or for several */
+    struct record_memo items[RECORD_MEMOS_MAX];
+};
+void record_memos_clear(struct record_memos *memos);
+
 /* What every call needs beside the table: the same for all tables of a keyspace. Borrowed. */
 struct record_world {
     struct epochs *epochs;
     const struct hash_secret *secret;
+    struct record_memos *memos; /* NULL: none are kept */
 };
 
 void record_table_init(struct record_table *table);
-/* Frees everything at once; nothing may be in view. Any one thread. */
+/* Frees everything at once; nothing may be in view, and nothing of it in memos. Any one thread. */
 void record_table_release(struct record_table *table);
 
 /* Batch prefetch of a lookup, in three steps, each for the whole batch: the way, the chunk, the
@@ -68,6 +90,11 @@ uint64_t record_table_hash(const struct record_world *world, const struct item *
 void record_table_prefetch_way(const struct record_table *table, uint64_t hash);
 void record_table_prefetch_chunk(const struct record_table *table, uint64_t hash);
 void record_table_prefetch_record(const struct record_table *table, uint64_t hash);
+/* The third step, and a memo of what was seen: `text` is where the key's text stands, then as now.
+ */
+void record_table_prefetch_lookup(const struct record_table *table,
+                                  const struct record_world *world, const char *text,
+                                  uint64_t hash);
 
 bool record_table_find(const struct record_table *table, const struct record_world *world,
                        const struct item *key, struct record *out);

@@ -117,19 +117,24 @@ static bool extended_key_equal(const uint8_t *at, const struct item *key) {
     if (block != NULL) {
         char scratch[ITEM_TEXT_MAX];
         struct bytes bytes = item_bytes(key, scratch);
-        return bytes.size == block->key_size && memcmp(bytes.data, block->bytes, bytes.size) == 0;
+        return bytes_equal(bytes, bytes_make(block->bytes, block->key_size));
     }
     size_t time_size = *at & HEAD_EXPIRES ? TIME_SIZE : 0;
     if (*at & HEAD_KEY_INTEGER)
         return key->text == NULL &&
                integer_load(at + 1 + time_size, (*at & HEAD_WIDTH) + 1) == key->integer;
-    return key->text != NULL && at[1] == key->size &&
-           memcmp(at + 2 + time_size, key->text, key->size) == 0;
+    return key->text != NULL &&
+           bytes_equal(bytes_make(at + 2 + time_size, at[1]), bytes_make(key->text, key->size));
 }
 
 static inline bool key_equal(const uint8_t *at, const struct item *key) {
     if (unlikely(*at & HEAD_EXTENDED)) return extended_key_equal(at, key);
-    return key->text != NULL && *at == key->size && memcmp(at + 1, key->text, key->size) == 0;
+    return key->text != NULL &&
+           bytes_equal(bytes_make(at + 1, *at), bytes_make(key->text, key->size));
+}
+
+bool record_has_key(const uint8_t *at, const struct item *key) {
+    return key_equal(at, key);
 }
 
 /* -- writing a record ---------------------------------------------------------------------------
@@ -298,6 +303,7 @@ struct record_chunk *chunk_remake(struct record_table *table, const struct recor
 
 void chunk_drop(struct record_table *table, const struct record_world *world,
                 struct record_chunk *chunk) {
+    memo_forget(world, chunk);
     table->bytes -= chunk_size(chunk);
     table->chunks--;
     if (epoch_shared(world->epochs, chunk->born))
@@ -381,15 +387,13 @@ bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct ite
     return false;
 }
 
-const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
+struct record_place chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
     for (unsigned base = 0; base < chunk->count; base += SLOTS_A_MASK) {
         uint64_t hits = slots_hits(chunk->slots + base, mask_count(chunk, base), tag);
         if (hits == 0) continue;
-        unsigned slot = base + (unsigned)__builtin_ctzll(hits);
-        size_t sum = slots_sum(chunk->slots, chunk->count, slot + 1);
-        return chunk_end(chunk) - (sum < chunk->used ? sum : chunk->used);
+        return chunk_place(chunk, base + (unsigned)__builtin_ctzll(hits));
     }
-    return chunk_end(chunk) - chunk->used;
+    return (struct record_place){chunk->count, chunk_end(chunk) - chunk->used};
 }
 
 struct record_place chunk_place(const struct record_chunk *chunk, unsigned index) {
@@ -399,11 +403,12 @@ struct record_place chunk_place(const struct record_chunk *chunk, unsigned index
 
 #else
 
-const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
+struct record_place chunk_candidate(const struct record_chunk *chunk, unsigned tag) {
     struct record_place walk = {0, chunk_end(chunk)};
     while (chunk_step(chunk, &walk))
-        if (chunk->slots[walk.index - 1].tag == tag) break;
-    return walk.at;
+        if (chunk->slots[walk.index - 1].tag == tag)
+            return (struct record_place){walk.index - 1, walk.at};
+    return walk;
 }
 
 bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct item *key,
@@ -438,8 +443,8 @@ void chunk_append(struct record_chunk *chunk, unsigned tag, const uint8_t *bytes
     if (record_block_at(bytes) != NULL) chunk->large++;
 }
 
-void chunk_exchange(struct record_chunk *chunk, struct record_place place, const uint8_t *bytes,
-                    size_t size) {
+void chunk_exchange(const struct record_world *world, struct record_chunk *chunk,
+                    struct record_place place, const uint8_t *bytes, size_t size) {
     struct record_slot *slot = &chunk->slots[place.index];
     size_t old_size = slot->size;
     uint8_t *first = (uint8_t *)chunk + chunk_size(chunk) - chunk->used;
@@ -448,6 +453,7 @@ void chunk_exchange(struct record_chunk *chunk, struct record_place place, const
     if (record_block_at(bytes) != NULL) chunk->large++;
     INVARIANT(chunk_need(chunk->count, chunk->used - old_size + size) <= chunk_size(chunk));
     if (size != old_size) {
+        memo_forget(world, chunk);
         memmove(first + old_size - size, first, (size_t)(at - first));
         slot->size = (uint8_t)size;
         chunk->used = (uint16_t)(chunk->used + size - old_size);
@@ -455,7 +461,9 @@ void chunk_exchange(struct record_chunk *chunk, struct record_place place, const
     memcpy(at + old_size - size, bytes, size);
 }
 
-void chunk_remove(struct record_chunk *chunk, struct record_place place) {
+void chunk_remove(const struct record_world *world, struct record_chunk *chunk,
+                  struct record_place place) {
+    memo_forget(world, chunk);
     size_t size = chunk->slots[place.index].size;
     uint8_t *first = (uint8_t *)chunk + chunk_size(chunk) - chunk->used;
     if (record_block_at(place.at) != NULL) chunk->large--;

@@ -5,6 +5,7 @@
  *     record_table.c          find, put, remove, release, copy
  *     record_table_scan.c     scan, random record
  *     record_table_due.c      records whose time has come
+ *     record_table_memo.c     what a prefetch saw
  *     record_table_check.c    every invariant
  *
  * A word is a pointer to a chunk; or to a node, with its lowest bit set, and above the pointer's 48
@@ -168,8 +169,11 @@ struct record_place {
     unsigned index;
     const uint8_t *at;
 };
-/* The first record with this tag; where the next one would stand when there is none. */
-const uint8_t *chunk_candidate(const struct record_chunk *chunk, unsigned tag);
+/* The first record with this tag; where the next one would stand when there is none, with the index
+ * that it would have. */
+struct record_place chunk_candidate(const struct record_chunk *chunk, unsigned tag);
+/* Is this the record's key? */
+bool record_has_key(const uint8_t *at, const struct item *key);
 bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct item *key,
                 struct record_place *place);
 static inline const uint8_t *chunk_end(const struct record_chunk *chunk) {
@@ -206,9 +210,49 @@ void record_block_drop(struct record_table *table, const struct record_world *wo
 /* Behind the last one; there is room. The bound is not touched. */
 void chunk_append(struct record_chunk *chunk, unsigned tag, const uint8_t *bytes, size_t size);
 /* Other bytes in place of a record's; there is room. The bound is not touched. */
-void chunk_exchange(struct record_chunk *chunk, struct record_place place, const uint8_t *bytes,
-                    size_t size);
-void chunk_remove(struct record_chunk *chunk, struct record_place place);
+void chunk_exchange(const struct record_world *world, struct record_chunk *chunk,
+                    struct record_place place, const uint8_t *bytes, size_t size);
+void chunk_remove(const struct record_world *world, struct record_chunk *chunk,
+                  struct record_place place);
+
+/* -- record_table_memo.c -------------------------------------------------------------------------
+ */
+
+void memo_add(struct record_memos *memos, const struct record_table *table, const char *text,
+              struct record_chunk *chunk, struct record_place place);
+/* The records of this chunk stand elsewhere, or nowhere any more. */
+void memo_forget_slowly(struct record_memos *memos, const struct record_chunk *chunk);
+
+static inline unsigned memo_bit(const struct record_chunk *chunk) {
+    uint64_t word = chunk_word(chunk) / RECORD_CHUNK_UNIT;
+    return (unsigned)(word ^ word >> 11) % RECORD_MEMO_FILTER;
+}
+static inline void memo_forget(const struct record_world *world, const struct record_chunk *chunk) {
+    struct record_memos *memos = world->memos;
+    unsigned bit = memo_bit(chunk);
+    if (memos != NULL && memos->count > 0 && unlikely(memos->filter[bit / 64] >> bit % 64 & 1))
+        memo_forget_slowly(memos, chunk);
+}
+
+/* Where the key's record stands, if that is known. Looks a few memos further, as not every command
+ * that was prefetched for is run. */
+static inline bool memo_find(const struct record_table *table, const struct record_world *world,
+                             const struct item *key, struct record_chunk **chunk,
+                             struct record_place *place) {
+    enum { LOOK = 4 };
+    struct record_memos *memos = world->memos;
+    if (memos == NULL || key->text == NULL) return false;
+    for (uint32_t i = memos->next; i < memos->count && i < memos->next + LOOK; i++) {
+        const struct record_memo *memo = &memos->items[i];
+        if (memo->text != key->text || memo->table != table) continue;
+        memos->next = i;
+        if (memo->chunk == NULL) return false;
+        *chunk = memo->chunk;
+        *place = (struct record_place){memo->index, (const uint8_t *)memo->chunk + memo->offset};
+        return record_has_key(place->at, key);
+    }
+    return false;
+}
 
 /* -- record_table_node.c -------------------------------------------------------------------------
  */

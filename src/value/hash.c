@@ -329,7 +329,7 @@ static bool class_prefetch(const struct object *object, const struct bytes *argu
     } else if (step == 1) {
         record_table_prefetch_chunk(&hashes->table, *hash);
     } else {
-        record_table_prefetch_record(&hashes->table, *hash);
+        record_table_prefetch_lookup(&hashes->table, object->world, arguments[0].data, *hash);
         return false;
     }
     return true;

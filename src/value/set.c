@@ -291,7 +291,7 @@ static bool class_prefetch(const struct object *object, const struct bytes *argu
     } else if (step == 1) {
         record_table_prefetch_chunk(table, *hash);
     } else {
-        record_table_prefetch_record(table, *hash);
+        record_table_prefetch_lookup(table, object->world, arguments[0].data, *hash);
         return false;
     }
     return true;

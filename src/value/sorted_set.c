@@ -339,7 +339,8 @@ static bool prefetch(const struct object *object, const struct bytes *arguments,
     }
     case 1: record_table_prefetch_chunk(table, *state); return true;
     case 2:
-        record_table_prefetch_record(table, *state);
+        record_table_prefetch_lookup(table, object->world, arguments[count == 1 ? 0 : 1].data,
+                                     *state);
         if (count == 1 || !number_parse_double(arguments[0], &score)) return false;
         *state = (uint64_t)(uintptr_t)sorted_index_prefetch_node(set, score);
         return *state != 0;

@@ -207,10 +207,9 @@ static inline table_element table_candidate_at_home(const struct table *table, u
         table_element element = table_bucket_element(bucket, slot);
         if (table_meta_distance(meta, slot) == 0 && element != 0) return element;
     }
-    if (table_meta_reach(meta) > 0) {
-        *elsewhere = true;
-        memory_prefetch(&segment->buckets[at + 1 == size ? 0 : at + 1]);
-    }
+    /* There it may be, or come to stand. */
+    memory_prefetch(&segment->buckets[at + 1 == size ? 0 : at + 1]);
+    *elsewhere = table_meta_reach(meta) > 0;
     return 0;
 }
 

@@ -133,7 +133,8 @@ bool rdb_load_begin(struct rdb_load *load, const struct rdb_load_options *option
     *load = (struct rdb_load){.options = *options, .file = IO_NONE};
     /* What is read is not in the keyspace, and no view of it can see it. */
     epochs_init(&load->epochs);
-    load->world = (struct record_world){&load->epochs, options->keyspace->world.secret};
+    load->world =
+        (struct record_world){.epochs = &load->epochs, .secret = options->keyspace->world.secret};
     if (!options->databases) load->options.databases = options->keyspace->databases;
     load->history.database = -1;
     load->reader.world = &load->world;

@@ -92,7 +92,7 @@ static void run(size_t count, size_t value_size) {
     epochs_init(&b->epochs);
     for (size_t i = 0; i < sizeof b->secret.bytes; i++)
         b->secret.bytes[i] = (uint8_t)next_random(b);
-    b->world = (struct record_world){&b->epochs, &b->secret};
+    b->world = (struct record_world){.epochs = &b->epochs, .secret = &b->secret};
     record_table_init(&b->table);
     size_t batches = count / BATCH, rounds = 2000000 / BATCH, found = 0;
     printf("%zu records, values of %zu bytes\n", batches * BATCH, value_size);

@@ -14,6 +14,7 @@ struct record_model {
     struct record_world world;
     struct record_table table;
     uint64_t random;
+    char *key_at; /* where the next operations write their key's text; NULL: somewhere */
     size_t ids;
     uint32_t *versions; /* by id; 0: absent */
     int64_t *expiries;
@@ -55,7 +56,7 @@ static inline void record_model_open(struct record_model *m, size_t ids, uint64_
     for (size_t i = 0; i < HASH_SECRET_SIZE; i++)
         m->secret.bytes[i] = (uint8_t)support_random(&seed);
     epochs_init(&m->epochs);
-    m->world = (struct record_world){&m->epochs, &m->secret};
+    m->world = (struct record_world){.epochs = &m->epochs, .secret = &m->secret};
     m->versions = calloc(ids, sizeof m->versions[0]);
     m->expiries = calloc(ids, sizeof m->expiries[0]);
     record_table_init(&m->table);
@@ -71,8 +72,9 @@ static inline void record_model_close(struct record_model *m) {
 
 static inline void record_model_put(struct record_model *m, uint64_t id, uint32_t version,
                                     int64_t expiry) {
-    char key[RECORD_TEXT_MAX], value[RECORD_TEXT_MAX];
-    struct record record = {support_key(id, key), support_value(id, version, value), expiry};
+    char room[RECORD_TEXT_MAX], value[RECORD_TEXT_MAX];
+    struct record record = {support_key(id, m->key_at ? m->key_at : room),
+                            support_value(id, version, value), expiry};
     assert_int_equal(record_table_put(&m->table, &m->world, &record), m->versions[id] == 0);
     if (m->versions[id] == 0) m->count++;
     m->versions[id] = version;
@@ -81,8 +83,9 @@ static inline void record_model_put(struct record_model *m, uint64_t id, uint32_
 
 static inline void record_model_add(struct record_model *m, uint64_t id, uint32_t version,
                                     int64_t expiry) {
-    char key[RECORD_TEXT_MAX], value[RECORD_TEXT_MAX];
-    struct record record = {support_key(id, key), support_value(id, version, value), expiry};
+    char room[RECORD_TEXT_MAX], value[RECORD_TEXT_MAX];
+    struct record record = {support_key(id, m->key_at ? m->key_at : room),
+                            support_value(id, version, value), expiry};
     struct record present;
     if (record_table_add(&m->table, &m->world, &record, &present)) {
         assert_int_equal(m->versions[id], 0);
@@ -98,24 +101,31 @@ static inline void record_model_add(struct record_model *m, uint64_t id, uint32_
 }
 
 static inline void record_model_remove(struct record_model *m, uint64_t id) {
-    char key[RECORD_TEXT_MAX];
-    struct item item = support_key(id, key);
+    char room[RECORD_TEXT_MAX];
+    struct item item = support_key(id, m->key_at ? m->key_at : room);
     assert_int_equal(record_table_remove(&m->table, &m->world, &item), m->versions[id] != 0);
     if (m->versions[id] != 0) m->count--;
     m->versions[id] = 0;
 }
 
-static inline void record_expect(const struct record_table *table, const struct record_world *world,
-                                 uint64_t id, uint32_t version, int64_t expiry) {
-    char key[RECORD_TEXT_MAX], value[RECORD_TEXT_MAX];
-    struct item item = support_key(id, key);
+static inline void record_expect_at(const struct record_table *table,
+                                    const struct record_world *world, const struct item *key,
+                                    uint64_t id, uint32_t version, int64_t expiry) {
+    char value[RECORD_TEXT_MAX];
     struct record record;
-    assert_int_equal(record_table_find(table, world, &item, &record), version != 0);
+    assert_int_equal(record_table_find(table, world, key, &record), version != 0);
     if (version == 0) return;
     struct item expected = support_value(id, version, value);
-    assert_true(item_equal(&record.key, &item));
+    assert_true(item_equal(&record.key, key));
     assert_true(item_equal(&record.value, &expected));
     assert_int_equal(record.expiry, expiry);
+}
+
+static inline void record_expect(const struct record_table *table, const struct record_world *world,
+                                 uint64_t id, uint32_t version, int64_t expiry) {
+    char key[RECORD_TEXT_MAX];
+    struct item item = support_key(id, key);
+    record_expect_at(table, world, &item, id, version, expiry);
 }
 
 static inline void record_model_check(const struct record_model *m) {

@@ -59,7 +59,7 @@ static void model_open(struct model *m, uint64_t seed) {
     for (size_t i = 0; i < HASH_SECRET_SIZE; i++)
         m->secret.bytes[i] = (uint8_t)next_random(&m->random);
     epochs_init(&m->epochs);
-    m->world = (struct record_world){&m->epochs, &m->secret};
+    m->world = (struct record_world){.epochs = &m->epochs, .secret = &m->secret};
     m->limits = (struct hash_limits){next_random(&m->random) % 200, 20 + seed % 100};
     object_init(&m->hash.object, VALUE_HASH, &m->world);
 }

@@ -48,7 +48,7 @@ static void same_item(const struct item *item, unsigned kind) {
 static void model_open(struct model *m, struct random random, int64_t limit) {
     *m = (struct model){.random = random, .limits = {limit}};
     epochs_init(&m->epochs);
-    m->world = (struct record_world){&m->epochs, &m->secret};
+    m->world = (struct record_world){.epochs = &m->epochs, .secret = &m->secret};
     m->list = memory_alloc(sizeof *m->list);
     object_init(&m->list->object, VALUE_LIST, &m->world);
     m->kinds = calloc(MODEL_MAX, sizeof m->kinds[0]);

@@ -67,7 +67,7 @@ static void model_open(struct model *m, uint32_t members, uint64_t entries_max) 
     struct random random = m->random;
     *m = (struct model){.random = random, .members = members, .limits = {entries_max, 64}};
     epochs_init(&m->epochs);
-    m->world = (struct record_world){&m->epochs, &m->secret};
+    m->world = (struct record_world){.epochs = &m->epochs, .secret = &m->secret};
     m->set = memory_alloc(sizeof *m->set);
     object_init(&m->set->object, VALUE_SORTED_SET, &m->world);
     m->pairs = calloc(members, sizeof *m->pairs);

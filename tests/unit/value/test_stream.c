@@ -33,7 +33,7 @@ static void open_fixture(struct fixture *f, struct random *random) {
     memset(f, 0, sizeof *f);
     f->random = *random;
     epochs_init(&f->epochs);
-    f->world = (struct record_world){&f->epochs, &f->secret};
+    f->world = (struct record_world){.epochs = &f->epochs, .secret = &f->secret};
     f->stream = memory_alloc(stream_class.size);
     object_init(&f->stream->object, VALUE_STREAM, &f->world);
     f->limits = (struct stream_limits){below(f, 3) ? 50 + below(f, 600) : 0, below(f, 40)};

@@ -18,12 +18,14 @@ def member(draw):
 
 
 def fill(kind, key):
-    members = [b"member:%06d" % i for i in range(ELEMENTS)]
+    """Each key has its own members and values."""
+    own = KEYS.index(key)
+    members = [b"member:%06d" % i for i in range(ELEMENTS) if i % len(KEYS) != own]
     if kind == "hash":
-        return [b"HSET", key, *(word for m in members for word in (m, b"value of " + m))]
+        return [b"HSET", key, *(word for m in members for word in (m, b"value in " + key + m))]
     if kind == "set":
         return [b"SADD", key, *members]
-    return [b"ZADD", key, *(word for i, m in enumerate(members) for word in (b"%d" % i, m))]
+    return [b"ZADD", key, *(word for i, m in enumerate(members) for word in (b"%d" % (i * 10 + own), m))]
 
 
 def reads(kind, key, one):

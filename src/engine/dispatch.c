@@ -68,8 +68,10 @@ static bool refused_protected(struct call *call) {
     return true;
 }
 
-static bool is_exec(const struct command *command) {
-    return command && bytes_is(command->full_name, "exec");
+static inline bool is_exec(const struct command *command) {
+    static const char name[sizeof command->name_words[0]] = "exec";
+    return command && command->scope == 0 && command->name_words[0] == bytes_word(name) &&
+           command->name_size == 4;
 }
 
 /* An error follows: for EXEC it is one that ends the transaction. */

@@ -78,7 +78,11 @@ static void evict(struct server *server, struct database *db, struct spot *spot)
 }
 
 bool memory_limit_has_room(const struct server *server, size_t more) {
-    return memory_limit_used(server) + server->room.promised + more <= server->config->maxmemory;
+    size_t wanted = server->room.promised + more, maxmemory = server->config->maxmemory;
+    /* Far from the limit nothing need be subtracted. */
+    size_t at_most = server_used_memory_at_most(server);
+    if (likely(at_most <= maxmemory && wanted <= maxmemory - at_most)) return true;
+    return memory_limit_used(server) + wanted <= maxmemory;
 }
 
 /* May one more be evicted in this turn, `count` having been since this call? */

@@ -222,6 +222,12 @@ void server_database_changed(struct server *server, uint32_t database);
 void server_databases_exchanged(struct server *server, uint32_t a, uint32_t b);
 /* Bytes in use, of the whole process where the allocator counts (report_memory.c). Cheap. */
 size_t server_used_memory(const struct server *server);
+/* At least that; cheaper. SIZE_MAX where the allocator does not count. */
+static inline size_t server_used_memory_at_most(const struct server *server) {
+    if (unlikely(!server->meter.given)) return SIZE_MAX;
+    int64_t balance = memory_meter_balance(&server->meter) + server->io->worker_balance;
+    return balance > 0 ? (size_t)balance : 0;
+}
 /* Look at it for the peak: now and then, and before anybody is told. */
 void server_note_memory(struct server *server);
 /* Close what was marked during the turn. */

@@ -209,6 +209,7 @@ static struct entry *shape_entry(struct database *db, const struct key *key, str
             discard(store, element, !may_change);
         return spot->entry;
     }
+    store_note_use(store);
     table_element fresh = slab_alloc(&store->slab, size);
     spot->entry = store_entry(store, fresh);
     write_key(spot->entry, key, expires, NULL, clock);
@@ -250,7 +251,8 @@ static inline unsigned integer_size(int64_t value) {
                                      : 8;
 }
 
-/* Each size by itself: a copy of so few bytes whose number is not known costs more than all else. */
+/* Each size by itself: a copy of so few bytes whose number is not known costs more than all else.
+ */
 static inline void write_integer(char *at, int64_t value, unsigned size) {
     switch (size) {
     case 1: memcpy(at, &value, 1); return;

@@ -43,6 +43,8 @@ struct store {
     struct pool pool;         /* of the table's segments */
     struct slab slab;
     struct keyspace *keyspace; /* for its secret and its disposal of large values */
+    struct store *next_used;   /* in the keyspace's list of those that have had an entry */
+    bool is_used;              /* it is in that list */
     uint64_t version;          /* changes whenever spots become invalid */
     struct last_spot last;
     size_t expiring;        /* entries with an expiry */

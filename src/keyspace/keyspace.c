@@ -39,7 +39,16 @@ static void release_store(void *owner, uint64_t node) {
         store_close(store);
 }
 
+static void leave_used(struct keyspace *keyspace, struct store *store) {
+    if (!store->is_used) return;
+    struct store **link = &keyspace->used;
+    while (*link != store)
+        link = &(*link)->next_used;
+    *link = store->next_used;
+}
+
 static void retire_store(struct keyspace *keyspace, struct store *store) {
+    leave_used(keyspace, store);
     size_t size = store_footprint(store);
     record_memos_clear(&keyspace->memos);
     epochs_retire(&keyspace->epochs, release_store, keyspace, (uint64_t)(uintptr_t)store, size);
@@ -82,11 +91,8 @@ void keyspace_swap(struct keyspace *keyspace, uint32_t a, uint32_t b) {
 
 size_t keyspace_unused(const struct keyspace *keyspace) {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < keyspace->database_count; i++) {
-        const struct store *store = keyspace->databases[i].store;
-        if (table_count(&store->table) > 0 || store->slab.chunks != NULL)
-            bytes += store_unused(store);
-    }
+    for (const struct store *store = keyspace->used; store != NULL; store = store->next_used)
+        bytes += store_unused(store);
     return bytes;
 }
 

@@ -15,6 +15,7 @@ enum { KEYSPACE_BENCHES = 4, KEYSPACE_LARGE_MIN = 256 * 1024 };
 struct keyspace {
     struct database *databases;
     uint32_t database_count;
+    struct store *used;    /* those that have had an entry, by next_used */
     struct use_policy use; /* what new and touched entries get */
     struct epochs epochs;
     struct hash_secret secret;

@@ -2,7 +2,7 @@
 #ifndef REDSTART_KEYSPACE_STORE_H
 #define REDSTART_KEYSPACE_STORE_H
 
-#include "keyspace/database.h"
+#include "keyspace/keyspace.h"
 #include "value/object.h"
 
 struct store *store_open(struct keyspace *keyspace);
@@ -13,6 +13,14 @@ void store_close(void *store);
 size_t store_footprint(const struct store *store);
 /* The room in its chunks that nothing uses. */
 size_t store_unused(const struct store *store);
+
+/* It gets an entry. */
+static inline void store_note_use(struct store *store) {
+    if (__builtin_expect(store->is_used, 1)) return;
+    store->is_used = true;
+    store->next_used = store->keyspace->used;
+    store->keyspace->used = store;
+}
 
 /* How a table asks about its elements; context is the store. */
 uint64_t store_hash(void *context, table_element element);

@@ -164,11 +164,51 @@ static void test_random_key(void **state) {
     keyspace_release(&keyspace);
 }
 
+/* What is not used is that of the databases there are, whatever was flushed, swapped or loaded. */
+static void test_unused(void **state) {
+    (void)state;
+    enum { DATABASES = 5, STEPS = 3000 };
+    struct hash_secret secret = {{7}};
+    struct keyspace keyspace;
+    struct random random = random_from_seed();
+    struct database *aside = NULL;
+    keyspace_init(&keyspace, DATABASES, &secret);
+    for (uint64_t i = 0; i < STEPS; i++) {
+        uint32_t number = (uint32_t)random_below(&random, DATABASES);
+        struct database *db = &(aside && i % 2 ? aside : keyspace.databases)[number];
+        struct key key = key_make(&keyspace, bytes_make(&i, sizeof i));
+        struct spot spot = database_locate(db, &key);
+        database_put_integer(db, &key, &spot, (int64_t)i, ENTRY_NO_EXPIRY);
+        switch (random_below(&random, 40)) {
+        case 0: keyspace_flush(&keyspace, number); break;
+        case 1: keyspace_swap(&keyspace, number, (uint32_t)random_below(&random, DATABASES)); break;
+        case 2:
+            if (!aside) aside = keyspace_open_aside(&keyspace);
+            break;
+        case 3:
+            if (aside) keyspace_take_aside(&keyspace, aside);
+            aside = NULL;
+            break;
+        case 4:
+            if (aside) keyspace_drop_aside(&keyspace, aside);
+            aside = NULL;
+            break;
+        }
+        size_t unused = 0;
+        for (uint32_t j = 0; j < DATABASES; j++)
+            unused += store_unused(keyspace.databases[j].store) +
+                      (aside ? store_unused(aside[j].store) : 0);
+        assert_int_equal(keyspace_unused(&keyspace), unused);
+    }
+    if (aside) keyspace_drop_aside(&keyspace, aside);
+    keyspace_release(&keyspace);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_changes), cmocka_unit_test(test_edit_removes),
         cmocka_unit_test(test_nothing_left),   cmocka_unit_test(test_every_length),
-        cmocka_unit_test(test_random_key),
+        cmocka_unit_test(test_random_key),     cmocka_unit_test(test_unused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

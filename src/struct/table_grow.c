@@ -3,14 +3,14 @@
  *     buckets     39 -> 47 -> 55 -> 63 -> 79 -> two of about 47          when 90 % full, or when
  * the
  *                  <---- half empty, to 78 % at most ----                four buckets are
- *     two buddies with at most 434 elements between them -> one, of 39 to 63 buckets
+ *     two buddies with at most 98 elements between them -> one
  *
  * One change of an element causes at most one of these steps, but for hashes that share so many
  * bits that the halves of a split still do not fit. A shrunk segment must lose a third of its
  * elements, a grown one gain a tenth, before the next step: nothing oscillates. */
 #include "struct/table_node.h"
 
-enum { PREFETCH_AHEAD = 32, MERGE_LOOKS_EVERY = 8 };
+enum { PREFETCH_AHEAD = 32 };
 
 /* Build at the smallest size from `size` on that takes all; NULL when not even the largest does. */
 static struct table_segment *build_from(struct table *table, const struct table_item *items,
@@ -135,10 +135,19 @@ static void table_become_empty(struct table *table, struct table_segment *segmen
     segment_drop(table, segment);
 }
 
+/* Eight counts from each power of two to the next. Elements that a sweep or a merge has left close
+ * together may fit nothing smaller: the next try comes when some more are gone. */
+static bool is_worth_a_look(unsigned count) {
+    enum { ALL_BELOW = 16 };
+    if (count < ALL_BELOW) return true;
+    unsigned top = 31 - (unsigned)__builtin_clz(count);
+    return (count & ((1u << (top - 3)) - 1)) == 0;
+}
+
 void table_shrink(struct table *table, uint64_t hash, struct table_segment *segment) {
     unsigned count = segment->count;
-    if (count % MERGE_LOOKS_EVERY == 0 && count <= TABLE_MERGE_MAX &&
-        segment_merge(table, hash, segment)) {
+    if (!is_worth_a_look(count)) return;
+    if (count <= TABLE_MERGE_MAX && segment_merge(table, hash, segment)) {
         segment = table_word_pointer(table_word(table->root, hash));
         while (segment->count == 0 && segment_merge(table, hash, segment))
             segment = table_word_pointer(table_word(table->root, hash));

@@ -26,9 +26,9 @@ enum {
     TABLE_PAGE_DEPTH_MAX = 9,
     TABLE_PAGE_DEPTH_MERGE = 6, /* two pages at most this deep become one */
     TABLE_ITEMS_MAX = TABLE_SIZE_MAX * TABLE_SLOTS,
-    /* Elements of two buddies that become one segment: 0.55 of the largest. After a split there are
-     * 711 in both, after a merge 276 must come before the next split: neither undoes the other. */
-    TABLE_MERGE_MAX = TABLE_ITEMS_MAX * 55 / 100,
+    /* Elements of two buddies that become one segment. Few: where a sweep has emptied all on one
+     * side, those of the other stand close together in the merged one, and many would not fit. */
+    TABLE_MERGE_MAX = TABLE_ITEMS_MAX / 8,
 };
 
 /* An element on its way from one segment to another. */

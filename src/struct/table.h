@@ -25,7 +25,7 @@
  * least 32 in all but the smallest tables, bucket and tag give the whole position back: a segment
  * changes its size (39, 47, 55, 63, 79 buckets: with the header jemalloc's classes from 2,560 to
  * 5,120 bytes) without touching one element. It splits into two when the largest is 90 % full, and
- * merges with its buddy when both would be well below that. So the load of a
+ * merges with its buddy when both have few. So the load of a
  * growing table stays between 0.72 and 0.9: 8.0 bytes an element on average, 8.5 at worst. When all
  * four buckets of an element are full, others move to make room (hopscotch hashing), or the segment
  * grows.

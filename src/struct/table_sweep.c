@@ -19,7 +19,10 @@ struct sweep {
     void *context;
 };
 
-enum { PREFETCH_AHEAD = 12 };
+enum {
+    PREFETCH_AHEAD = 12,
+    DUE_MAX = 128, /* handed out at once: whoever sweeps looks at the clock in between */
+};
 
 /* Set the segment's bound to what was found. */
 static void segment_raise(struct table *table, uint64_t hash, int64_t bound) {
@@ -37,8 +40,9 @@ static size_t segment_elements(const struct table_segment *segment, table_elemen
     return count;
 }
 
-/* Look at all elements of the segment, hand out those that are due, tighten its bound. */
-static void segment_sweep(const struct sweep *sweep, uint64_t hash) {
+/* Look at all elements of the segment, hand out those that are due, tighten its bound. True when
+ * some are left for the next time, as enough were handed out of which some have gone. */
+static bool segment_sweep(const struct sweep *sweep, uint64_t hash) {
     struct table *table = sweep->table;
     table_element elements[TABLE_ITEMS_MAX];
     const struct table_segment *segment = table_word_pointer(table_word(table->root, hash));
@@ -54,13 +58,17 @@ static void segment_sweep(const struct sweep *sweep, uint64_t hash) {
         else if (bound < bound_rest)
             bound_rest = bound;
     }
-    for (size_t i = 0; i < due; i++)
+    size_t before = table->count;
+    for (size_t i = 0; i < due; i++) {
+        if (i >= DUE_MAX && table->count < before) return true;
         sweep->due(sweep->context, elements[i]);
+    }
     /* What was not removed stays due, and what was merged with others is not known any more. */
     uint64_t word = table_word(table->root, hash);
-    if (word == 0 || table_word_depth(word) != depth) return;
+    if (word == 0 || table_word_depth(word) != depth) return false;
     segment = table_word_pointer(word);
     segment_raise(table, hash, segment->count == count - due ? bound_rest : bound_all);
+    return false;
 }
 
 /* The sweep enters a page at its start. */
@@ -107,7 +115,7 @@ bool table_sweep(struct table *table, uint64_t *cursor, int64_t limit, size_t se
             uint64_t start = cursor_start(at, segment->depth);
             next = start + cursor_width(segment->depth);
             visited = segment->bound <= limit;
-            if (visited) segment_sweep(&sweep, hash);
+            if (visited && segment_sweep(&sweep, hash)) break;
             uint64_t word = table_word(table->root, hash);
             if (word == 0) { /* the last elements of all were due */
                 at = TABLE_CURSOR_END;

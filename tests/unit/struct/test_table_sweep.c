@@ -148,10 +148,39 @@ static void test_interleaved(void **state) {
     support_close(&s);
 }
 
+/* However many of a segment are due, whoever sweeps soon has the word again; but where nothing
+ * goes, all are handed out before the next segment's. */
+static void test_portions(void **state) {
+    (void)state;
+    enum { PORTION_MAX = 128 };
+    struct support s;
+    support_open(&s, HASHING_GOOD, 20000, support_seed("sweep_portions"));
+    struct sweeping w = {.s = &s, .limit = 5, .handed = calloc(s.ids, 1)};
+    for (uint64_t id = 1; id < s.ids; id++) {
+        support_insert(&s, id);
+        set_bound(&s, id, 5);
+    }
+    size_t visited;
+    sweep_round(&w, 1, &visited);
+    assert_int_equal(w.handed_count, s.ids - 1);
+    w.removed_percent = 100;
+    uint64_t cursor = 0;
+    bool wrapped = false;
+    while (!wrapped) {
+        size_t before = table_count(&s.table);
+        table_sweep(&s.table, &cursor, w.limit, 1, sweeping_bound, sweeping_due, &w, &wrapped);
+        assert_true(before - table_count(&s.table) <= PORTION_MAX);
+    }
+    assert_int_equal(table_count(&s.table), 0);
+    free(w.handed);
+    support_close(&s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_portions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,9 +248,10 @@ struct spot call_locate_key(struct call *call, struct database *db, const struct
 
 void call_used_to_change(struct call *call, const struct entry *entry) {
     struct use_policy *use = &call->server->keyspace.use;
-    use_change(use, entry);
-    if (unlikely(use->kind == USE_BY_COUNT) && !(call->session->flags & SESSION_NO_TOUCH))
-        use_add(use, entry);
+    if (unlikely(call->session->flags & SESSION_NO_TOUCH))
+        use_change(use, entry);
+    else
+        use_touch(use, entry, true);
 }
 
 struct spot call_locate(struct call *call, uint32_t index) {

@@ -70,8 +70,7 @@ static bool refused_protected(struct call *call) {
 
 static inline bool is_exec(const struct command *command) {
     static const char name[sizeof command->name_words[0]] = "exec";
-    return command && command->scope == 0 && command->name_words[0] == bytes_word(name) &&
-           command->name_size == 4;
+    return command && command->scope == 0 && command->name_words[0] == bytes_word(name);
 }
 
 /* An error follows: for EXEC it is one that ends the transaction. */

@@ -66,8 +66,7 @@ static size_t of_engine_slabs(const struct server *server,
  * not used memory. */
 size_t server_used_memory(const struct server *server) {
     if (unlikely(!server->meter.given)) return sum_of_parts(server);
-    int64_t balance = memory_meter_balance(&server->meter) + server->io->worker_balance;
-    return (size_t)balance - keyspace_unused(&server->keyspace) -
+    return server_used_memory_at_most(server) - keyspace_unused(&server->keyspace) -
            of_engine_slabs(server, slab_unused);
 }
 

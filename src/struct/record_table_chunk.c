@@ -127,14 +127,10 @@ static bool extended_key_equal(const uint8_t *at, const struct item *key) {
            bytes_equal(bytes_make(at + 2 + time_size, at[1]), bytes_make(key->text, key->size));
 }
 
-static inline bool key_equal(const uint8_t *at, const struct item *key) {
+bool record_has_key(const uint8_t *at, const struct item *key) {
     if (unlikely(*at & HEAD_EXTENDED)) return extended_key_equal(at, key);
     return key->text != NULL &&
            bytes_equal(bytes_make(at + 1, *at), bytes_make(key->text, key->size));
-}
-
-bool record_has_key(const uint8_t *at, const struct item *key) {
-    return key_equal(at, key);
 }
 
 /* -- writing a record ---------------------------------------------------------------------------
@@ -379,7 +375,7 @@ bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct ite
         for (; hits != 0; hits &= hits - 1) {
             unsigned slot = base + (unsigned)__builtin_ctzll(hits);
             const uint8_t *at = chunk_end(chunk) - slots_sum(chunk->slots, chunk->count, slot + 1);
-            if (!key_equal(at, key)) continue;
+            if (!record_has_key(at, key)) continue;
             *place = (struct record_place){slot, at};
             return true;
         }
@@ -415,7 +411,7 @@ bool chunk_find(const struct record_chunk *chunk, unsigned tag, const struct ite
                 struct record_place *place) {
     struct record_place walk = {0, chunk_end(chunk)};
     while (chunk_step(chunk, &walk)) {
-        if (chunk->slots[walk.index - 1].tag != tag || !key_equal(walk.at, key)) continue;
+        if (chunk->slots[walk.index - 1].tag != tag || !record_has_key(walk.at, key)) continue;
         *place = (struct record_place){walk.index - 1, walk.at};
         return true;
     }

@@ -25,10 +25,9 @@
  * least 32 in all but the smallest tables, bucket and tag give the whole position back: a segment
  * changes its size (39, 47, 55, 63, 79 buckets: with the header jemalloc's classes from 2,560 to
  * 5,120 bytes) without touching one element. It splits into two when the largest is 90 % full, and
- * merges with its buddy when both have few. So the load of a
- * growing table stays between 0.72 and 0.9: 8.0 bytes an element on average, 8.5 at worst. When all
- * four buckets of an element are full, others move to make room (hopscotch hashing), or the segment
- * grows.
+ * merges with its buddy when both have few. So the load of a growing table stays between 0.72 and
+ * 0.9: 8.0 bytes an element on average, 8.5 at worst. When all four buckets of an element are full,
+ * others move to make room (hopscotch hashing), or the segment grows.
  *
  * Order and SCAN. Directory, position and range reduction keep the order of hashes, so a cursor is
  * a place in the space of hashes (its upper 48 bits): everything before it has been returned.
@@ -111,8 +110,8 @@ static inline table_element table_find(const struct table *table, uint64_t hash,
 /* First element whose tag matches (for the batch's prefetch), or 0. */
 static inline table_element table_candidate(const struct table *table, uint64_t hash);
 
-/* The same, as far as it stands in its home bucket. When it may stand elsewhere, that is said, and
- * the next bucket is brought nearer for table_candidate. */
+/* The same, as far as it stands in its home bucket. Else it is said whether it may stand elsewhere,
+ * and the next bucket is brought nearer, for table_candidate or for who inserts it. */
 static inline table_element table_candidate_at_home(const struct table *table, uint64_t hash,
                                                     bool *elsewhere);
 
@@ -150,10 +149,11 @@ void table_note_bound(struct table *table, struct table_place *place, int64_t bo
 /* Visit the elements of one segment whose bound is at most `limit`; what `bound_of` returns for
  * each (TABLE_NO_BOUND for none) makes the segment's new bound; elements for which it is at most
  * `limit` are handed to `due` afterwards, which may remove them (and only them, by a find of its
- * own); one that it leaves may be handed out again in the same round, after a merge. *cursor goes
- * round the table, 0 at start. Looks at no more than `segments_max` headers and pages. Returns
- * whether a segment was visited: false means nothing is due as far as it looked; *wrapped says
- * whether it came to the end of the table. */
+ * own): where many are, as long as some go, in several calls. One that it leaves may be handed out
+ * again in the same round, then or after a merge. *cursor goes round the table, 0 at start. Looks
+ * at no more than `segments_max` headers and pages. Returns whether a segment was visited: false
+ * means nothing is due as far as it looked; *wrapped says whether it came to the end of the table.
+ */
 bool table_sweep(struct table *table, uint64_t *cursor, int64_t limit, size_t segments_max,
                  int64_t (*bound_of)(void *context, table_element),
                  void (*due)(void *context, table_element), void *context, bool *wrapped);
